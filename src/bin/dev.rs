@@ -1,0 +1,3 @@
+//! `cargo dev`: the developer's commands.
+
+fn main() {}

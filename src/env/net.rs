@@ -1,0 +1,52 @@
+//! Sockets.
+//!
+//! A connection is readiness-based, as the operating system's are: wait until it may be read or written, then try. So
+//! one task can wait for both directions, and a buffer exists only while there is something to put into it.
+
+use std::future::Future;
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+use std::os::fd::BorrowedFd;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+/// A boxed future.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// A network.
+pub trait Net: Send + Sync {
+    /// Listens on `host`:`port`. An empty host means every address of this machine; port 0 picks a free one.
+    fn listen<'a>(&'a self, host: &'a str, port: u16) -> BoxFuture<'a, io::Result<Box<dyn Listener>>>;
+    /// Connects to `host`:`port`.
+    fn connect<'a>(&'a self, host: &'a str, port: u16) -> BoxFuture<'a, io::Result<Box<dyn Conn>>>;
+}
+
+/// A socket that takes in connections.
+pub trait Listener: Send + Sync {
+    /// The next connection.
+    fn accept(&self) -> BoxFuture<'_, io::Result<Box<dyn Conn>>>;
+    /// Where it listens.
+    fn local_addr(&self) -> io::Result<SocketAddr>;
+}
+
+/// A connection.
+pub trait Conn: Send + Sync {
+    /// Ready once [`Conn::try_read`] may bring something.
+    fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+    /// Reads what is there, at most `buf.len()` bytes. 0 once the peer has closed; `WouldBlock` if nothing is there.
+    fn try_read(&self, buf: &mut [u8]) -> io::Result<usize>;
+    /// Ready once [`Conn::try_write`] may take something.
+    fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+    /// Writes what fits, in order. `WouldBlock` if nothing fits.
+    fn try_write(&self, parts: &[IoSlice<'_>]) -> io::Result<usize>;
+    /// Sends up to `len` bytes of `file` from `offset` without bringing them into the process. `Unsupported` where the
+    /// connection can't (TLS, the simulator): then read and write.
+    fn try_send_file(&self, file: BorrowedFd<'_>, offset: u64, len: usize) -> io::Result<usize>;
+    /// Tells the kernel that more follows at once (`true`), or that all is written (`false`), so that small parts of one
+    /// answer leave together.
+    fn hold_back(&self, more_follows: bool) -> io::Result<()>;
+    /// The other end.
+    fn peer_addr(&self) -> io::Result<SocketAddr>;
+    /// This end.
+    fn local_addr(&self) -> io::Result<SocketAddr>;
+}
