@@ -13,15 +13,20 @@ pub const HEADER_BYTES: usize = 61;
 /// Bytes before the part that `batchLength` counts: base offset and the length itself.
 pub const LOG_OVERHEAD_BYTES: usize = 12;
 /// Where the checksummed part begins.
-const CHECKSUMMED_FROM: usize = 21;
+pub(crate) const CHECKSUMMED_FROM: usize = 21;
 /// The only record format that Kafka 4 takes in.
 pub const MAGIC: i8 = 2;
 
-const COMPRESSION_MASK: i16 = 0x07;
-const LOG_APPEND_TIME: i16 = 0x08;
-const TRANSACTIONAL: i16 = 0x10;
-const CONTROL: i16 = 0x20;
-const DELETE_HORIZON: i16 = 0x40;
+/// The codec's number in the attributes.
+pub(crate) const COMPRESSION_MASK: i16 = 0x07;
+/// Attribute: the timestamps are append times.
+pub(crate) const LOG_APPEND_TIME: i16 = 0x08;
+/// Attribute: part of a transaction.
+pub(crate) const TRANSACTIONAL: i16 = 0x10;
+/// Attribute: control records.
+pub(crate) const CONTROL: i16 = 0x20;
+/// Attribute: the base timestamp is a delete horizon.
+pub(crate) const DELETE_HORIZON: i16 = 0x40;
 
 macro_rules! field {
     ($(#[$doc:meta])* $get:ident: $ty:ty = $at:literal) => {
@@ -125,6 +130,110 @@ impl<'a> BatchHeader<'a> {
             return -1;
         }
         ((i64::from(self.base_sequence()) + i64::from(self.last_offset_delta())) % (1 << 31)) as i32
+    }
+}
+
+/// Why bytes are not a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BatchError {
+    /// The last batch of a range goes on behind its end: normal at the end of a fetch or of a torn file.
+    #[error("the batch needs {need} bytes and {have} are left")]
+    Truncated {
+        /// Bytes that are there.
+        have: usize,
+        /// Bytes that it needs, as far as can be told.
+        need: usize,
+    },
+    /// The length field is smaller than the rest of a header.
+    #[error("batch length {0} is too small")]
+    Length(i32),
+    /// Not format v2.
+    #[error("record format {0} is not 2")]
+    Magic(i8),
+    /// The bytes are not those that the writer had.
+    #[error("the checksum is {computed:#010x}, the header states {stated:#010x}")]
+    Checksum {
+        /// What the header says.
+        stated: u32,
+        /// What the bytes give.
+        computed: u32,
+    },
+}
+
+/// One whole batch, header and records, whose length and format are checked. Nothing else is.
+#[derive(Clone, Copy)]
+pub struct Batch<'a> {
+    header: BatchHeader<'a>,
+    bytes: &'a [u8],
+}
+
+impl<'a> Batch<'a> {
+    /// The batch at the front of `bytes`; more may follow it.
+    pub fn first_of(bytes: &'a [u8]) -> Result<Batch<'a>, BatchError> {
+        let header =
+            BatchHeader::new(bytes).ok_or(BatchError::Truncated { have: bytes.len(), need: HEADER_BYTES })?;
+        // The format is looked at first: the older ones have other lengths.
+        if header.magic() != MAGIC {
+            return Err(BatchError::Magic(header.magic()));
+        }
+        let need = header.total_bytes().ok_or(BatchError::Length(header.batch_length()))?;
+        let bytes = bytes.get(..need).ok_or(BatchError::Truncated { have: bytes.len(), need })?;
+        Ok(Batch { header, bytes })
+    }
+
+    /// The header.
+    pub fn header(&self) -> BatchHeader<'a> {
+        self.header
+    }
+
+    /// Header and records.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// What follows the header: the records, compressed or not.
+    pub fn payload(&self) -> &'a [u8] {
+        &self.bytes[HEADER_BYTES..]
+    }
+
+    /// Compares the checksum with the bytes, all of which are read.
+    pub fn verify_checksum(&self) -> Result<(), BatchError> {
+        let (stated, computed) = (self.header.crc(), checksum(self.bytes));
+        if stated == computed { Ok(()) } else { Err(BatchError::Checksum { stated, computed }) }
+    }
+}
+
+/// The batches of a byte range, one after the other. Ends after the first error.
+pub fn batches(bytes: &[u8]) -> Batches<'_> {
+    Batches { rest: bytes }
+}
+
+/// See [`batches`].
+#[derive(Clone)]
+pub struct Batches<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Batches<'a> {
+    /// The bytes behind the batches that were handed out.
+    pub fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+}
+
+impl<'a> Iterator for Batches<'a> {
+    type Item = Result<Batch<'a>, BatchError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let batch = Batch::first_of(self.rest);
+        self.rest = match &batch {
+            Ok(batch) => &self.rest[batch.bytes.len()..],
+            Err(_) => &[],
+        };
+        Some(batch)
     }
 }
 

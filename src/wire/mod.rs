@@ -4,3 +4,4 @@
 //! there before anything is allocated, and every failure is a value.
 
 pub mod batch;
+pub mod records;
