@@ -23,4 +23,5 @@
 pub mod types;
 
 pub mod env;
+pub mod metadata;
 pub mod wire;
