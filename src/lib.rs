@@ -22,6 +22,7 @@
 
 pub mod types;
 
+pub mod config;
 pub mod env;
 pub mod metadata;
 pub mod wire;
