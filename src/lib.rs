@@ -25,4 +25,5 @@ pub mod types;
 pub mod config;
 pub mod env;
 pub mod metadata;
+pub mod schema;
 pub mod wire;

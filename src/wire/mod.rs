@@ -1,7 +1,7 @@
 //! Bytes on the wire and in the log. Pure: nothing here waits, knows the time or touches a file.
 //!
-//! Everything in this folder meets bytes that others made up. Lengths and counts are compared with what is really
-//! there before anything is allocated, and every failure is a value.
+//! Everything in this folder meets bytes that others made up. Lengths and counts are compared with what is
+//! really there before anything is allocated, and every failure is a value.
 
 pub mod batch;
 pub mod records;
