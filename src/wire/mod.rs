@@ -4,4 +4,5 @@
 //! really there before anything is allocated, and every failure is a value.
 
 pub mod batch;
+pub mod compress;
 pub mod records;
