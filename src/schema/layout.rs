@@ -87,7 +87,7 @@ impl Kind {
             // Shared slices are four words, an array three.
             Kind::String | Kind::Bytes | Kind::Records => 32,
             Kind::Array(_) => 24,
-            Kind::Struct(layout) => layout.memory(),
+            Kind::Struct(layout) => layout.memory,
             Kind::Bool | Kind::Int8 => 1,
             Kind::Int16 | Kind::Uint16 => 2,
             Kind::Int32 | Kind::Uint32 => 4,
@@ -121,24 +121,27 @@ pub struct StructLayout {
     pub name: &'static str,
     /// Its fields in the order of the wire.
     pub fields: &'static [FieldLayout],
+    /// Bytes that the decoded struct takes.
+    pub memory: usize,
 }
 
 impl StructLayout {
-    /// Bytes that the decoded struct takes: its fields, the map for unknown tagged fields that
-    /// kafka-protocol keeps in each, rounded up to words. The compiler orders fields so that nothing else
-    /// is lost.
-    pub const fn memory(&self) -> usize {
-        let mut sum = 24;
+    /// A struct of `fields`.
+    ///
+    /// Its memory is that of kafka-protocol's struct: the fields, the map of unknown tagged fields that it
+    /// keeps in each, rounded up to words. The compiler orders fields so that nothing else is lost.
+    pub const fn new(name: &'static str, fields: &'static [FieldLayout]) -> StructLayout {
+        let mut memory = 24;
         let mut i = 0;
-        while i < self.fields.len() {
-            let field = &self.fields[i];
-            sum += field.kind.memory();
+        while i < fields.len() {
+            let field = &fields[i];
+            memory += field.kind.memory();
             if !field.nullable.is_empty() && matches!(field.kind, Kind::Struct(_)) {
-                sum += 8;
+                memory += 8;
             }
             i += 1;
         }
-        (sum + 7) & !7
+        StructLayout { name, fields, memory: (memory + 7) & !7 }
     }
 }
 

@@ -76,20 +76,19 @@ macro_rules! structure {
 
         #[allow(unused_mut, unused_variables, unused_imports)]
         impl $crate::schema::codec::Field for $name {
-            const KIND: $crate::schema::layout::Kind = {
-                use $crate::schema::layout::{Kind, StructLayout};
-                Kind::Struct(&StructLayout {
-                name: stringify!($name),
-                fields: &[$($crate::schema::layout::FieldLayout {
-                    name: stringify!($field),
-                    kind: <$ty as $crate::schema::codec::Field>::KIND,
-                    versions: versions!($($v)+),
-                    nullable: versions!($($($n)+)?),
-                    tagged: versions!($($($t)+)?),
-                    tag: tag_or_zero!($($tag)?),
-                }),*],
-                })
-            };
+            const KIND: $crate::schema::layout::Kind = $crate::schema::layout::Kind::Struct(
+                &$crate::schema::layout::StructLayout::new(
+                    stringify!($name),
+                    &[$($crate::schema::layout::FieldLayout {
+                        name: stringify!($field),
+                        kind: <$ty as $crate::schema::codec::Field>::KIND,
+                        versions: versions!($($v)+),
+                        nullable: versions!($($($n)+)?),
+                        tagged: versions!($($($t)+)?),
+                        tag: tag_or_zero!($($tag)?),
+                    }),*],
+                ),
+            );
 
             fn encode<B: bytes::BufMut>(
                 &self,
@@ -275,4 +274,54 @@ macro_rules! message {
             }
         }
     };
+}
+
+macro_rules! kind {
+    (bool) => { $crate::schema::layout::Kind::Bool };
+    (int8) => { $crate::schema::layout::Kind::Int8 };
+    (int16) => { $crate::schema::layout::Kind::Int16 };
+    (uint16) => { $crate::schema::layout::Kind::Uint16 };
+    (int32) => { $crate::schema::layout::Kind::Int32 };
+    (uint32) => { $crate::schema::layout::Kind::Uint32 };
+    (int64) => { $crate::schema::layout::Kind::Int64 };
+    (float64) => { $crate::schema::layout::Kind::Float64 };
+    (uuid) => { $crate::schema::layout::Kind::Uuid };
+    (string) => { $crate::schema::layout::Kind::String };
+    (bytes) => { $crate::schema::layout::Kind::Bytes };
+    (records) => { $crate::schema::layout::Kind::Records };
+    ([$($element:tt)+]) => { $crate::schema::layout::Kind::Array(&kind!($($element)+)) };
+    ($layout:ident) => { $crate::schema::layout::Kind::Struct(&$layout) };
+}
+
+/// Layouts without types: a module per message, in it a constant per struct, and `MESSAGE` for the whole. A
+/// field is its name, its type in Kafka's terms, its versions, then as needed those in which it may be
+/// null, and its tag.
+macro_rules! layouts {
+    ($(
+        $module:ident $root:ident [$($v:tt)+] flexible [$($flex:tt)+] { $(
+            $name:ident { $(
+                $field:ident $kind:tt [$($fv:tt)+] $(null [$($n:tt)+])? $(tag $tag:literal [$($t:tt)+])?;
+            )* }
+        )+ }
+    )+) => { $(
+        #[allow(non_upper_case_globals)]
+        pub(super) mod $module {
+            use $crate::schema::layout::{FieldLayout, MessageLayout, StructLayout};
+            $(
+                const $name: StructLayout = StructLayout::new(stringify!($name), &[$(FieldLayout {
+                    name: stringify!($field),
+                    kind: kind!($kind),
+                    versions: versions!($($fv)+),
+                    nullable: versions!($($($n)+)?),
+                    tagged: versions!($($($t)+)?),
+                    tag: tag_or_zero!($($tag)?),
+                }),*]);
+            )+
+            pub(in super::super) const MESSAGE: MessageLayout = MessageLayout {
+                body: &$root,
+                versions: versions!($($v)+),
+                flexible: versions!($($flex)+),
+            };
+        }
+    )+ };
 }

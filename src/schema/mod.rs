@@ -1,20 +1,38 @@
 //! Messages declared once: the records that Kafka's own topics hold, and what kafka-protocol lacks or lags
 //! on. Pure.
 //!
-//! A declaration gives the type, its codec and its layout (see `macros.rs` for the grammar). Stored records
-//! use `String`, for they are kept; messages of the wire use kafka-protocol's `StrBytes`, which points into
-//! the request.
+//! # Which type to take
 //!
-//! Decoding is safe on hostile bytes by itself, see [`codec`].
+//! * Requests and responses: [`api`], for every API. It is kafka-protocol's set with our own [`messages`]
+//! in place of
+//! those that lag behind Apache Kafka 4.4; both sorts implement kafka-protocol's traits and have the same
+//! field
+//! names and types. Where a handler must build either sort, `let mut x = T::default(); x.field = …;` works
+//! with both.
+//! * Records of internal topics: [`metadata`], [`quorum`], [`groups`], [`transactions`], [`share_state`],
+//! [`remote_log`]. They use `String`, for they are kept; messages of the wire use `StrBytes`, which points
+//! into the
+//!   request.
+//!
+//! # How
+//!
+//! A declaration gives the type, its codec and its layout (see `macros.rs` for the grammar). Decoding our
+//! own types is safe on hostile bytes by itself, see [`codec`]; kafka-protocol's decoder is not, and what
+//! meets it has passed
+//! `wire::guard`, which walks [`requests`] and [`responses`].
 
 #[macro_use]
 mod macros;
+pub mod api;
 pub mod codec;
 pub mod consumer_protocol;
 pub mod groups;
 pub mod layout;
+pub mod messages;
 pub mod metadata;
 pub mod quorum;
 pub mod remote_log;
+pub mod requests;
+pub mod responses;
 pub mod share_state;
 pub mod transactions;

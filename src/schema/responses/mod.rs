@@ -1,0 +1,81 @@
+//! The layouts of the responses of the APIs that a node or a tool asks others for, or answers.
+//!
+//! They guard what a client decodes, and they are what tests generate responses from.
+
+mod access;
+mod cluster;
+mod configs;
+mod data;
+mod groups;
+mod topics;
+mod transactions;
+
+use super::layout::MessageLayout;
+use super::messages;
+
+/// The layout of the responses with `api_key`; `None` if there is no such API or no layout for it.
+pub fn layout(api_key: i16) -> Option<&'static MessageLayout> {
+    Some(match api_key {
+        0 => &data::produce_response::MESSAGE,
+        1 => &data::fetch_response::MESSAGE,
+        2 => &messages::ListOffsetsResponse::LAYOUT,
+        3 => &topics::metadata_response::MESSAGE,
+        8 => &groups::offset_commit_response::MESSAGE,
+        9 => &groups::offset_fetch_response::MESSAGE,
+        10 => &groups::find_coordinator_response::MESSAGE,
+        11 => &groups::join_group_response::MESSAGE,
+        12 => &groups::heartbeat_response::MESSAGE,
+        13 => &groups::leave_group_response::MESSAGE,
+        14 => &groups::sync_group_response::MESSAGE,
+        15 => &groups::describe_groups_response::MESSAGE,
+        16 => &groups::list_groups_response::MESSAGE,
+        17 => &access::sasl_handshake_response::MESSAGE,
+        18 => &messages::ApiVersionsResponse::LAYOUT,
+        19 => &topics::create_topics_response::MESSAGE,
+        20 => &topics::delete_topics_response::MESSAGE,
+        21 => &data::delete_records_response::MESSAGE,
+        22 => &transactions::init_producer_id_response::MESSAGE,
+        23 => &data::offset_for_leader_epoch_response::MESSAGE,
+        24 => &transactions::add_partitions_to_txn_response::MESSAGE,
+        25 => &transactions::add_offsets_to_txn_response::MESSAGE,
+        26 => &transactions::end_txn_response::MESSAGE,
+        27 => &messages::WriteTxnMarkersResponse::LAYOUT,
+        28 => &messages::TxnOffsetCommitResponse::LAYOUT,
+        29 => &access::describe_acls_response::MESSAGE,
+        30 => &access::create_acls_response::MESSAGE,
+        31 => &access::delete_acls_response::MESSAGE,
+        32 => &configs::describe_configs_response::MESSAGE,
+        33 => &configs::alter_configs_response::MESSAGE,
+        35 => &messages::DescribeLogDirsResponse::LAYOUT,
+        36 => &access::sasl_authenticate_response::MESSAGE,
+        37 => &topics::create_partitions_response::MESSAGE,
+        42 => &messages::DeleteGroupsResponse::LAYOUT,
+        43 => &topics::elect_leaders_response::MESSAGE,
+        44 => &configs::incremental_alter_configs_response::MESSAGE,
+        45 => &topics::alter_partition_reassignments_response::MESSAGE,
+        46 => &topics::list_partition_reassignments_response::MESSAGE,
+        47 => &groups::offset_delete_response::MESSAGE,
+        48 => &configs::describe_client_quotas_response::MESSAGE,
+        49 => &configs::alter_client_quotas_response::MESSAGE,
+        50 => &access::describe_user_scram_credentials_response::MESSAGE,
+        51 => &access::alter_user_scram_credentials_response::MESSAGE,
+        55 => &cluster::describe_quorum_response::MESSAGE,
+        56 => &cluster::alter_partition_response::MESSAGE,
+        57 => &cluster::update_features_response::MESSAGE,
+        58 => &cluster::envelope_response::MESSAGE,
+        60 => &cluster::describe_cluster_response::MESSAGE,
+        61 => &data::describe_producers_response::MESSAGE,
+        62 => &cluster::broker_registration_response::MESSAGE,
+        63 => &messages::BrokerHeartbeatResponse::LAYOUT,
+        64 => &cluster::unregister_broker_response::MESSAGE,
+        65 => &transactions::describe_transactions_response::MESSAGE,
+        66 => &transactions::list_transactions_response::MESSAGE,
+        67 => &cluster::allocate_producer_ids_response::MESSAGE,
+        68 => &groups::consumer_group_heartbeat_response::MESSAGE,
+        69 => &groups::consumer_group_describe_response::MESSAGE,
+        74 => &configs::list_config_resources_response::MESSAGE,
+        75 => &topics::describe_topic_partitions_response::MESSAGE,
+        94 => &messages::UnregisterControllerResponse::LAYOUT,
+        _ => return None,
+    })
+}
