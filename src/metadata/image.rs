@@ -129,3 +129,7 @@ impl MetadataImage {
         self.epoch = epoch;
     }
 }
+
+#[cfg(test)]
+#[path = "image_test.rs"]
+mod tests;

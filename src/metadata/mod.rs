@@ -8,6 +8,7 @@
 //! Everything here is pure. The log itself is `quorum`'s; who decides which records are written is `controller`.
 
 pub mod acls;
+pub mod apply;
 pub mod brokers;
 pub mod configs;
 pub mod delta;
@@ -16,9 +17,12 @@ pub mod image;
 pub mod producer_ids;
 pub mod quotas;
 pub mod scram;
+pub mod snapshot;
 pub mod tokens;
 pub mod topics;
+pub mod versions;
 
+pub use apply::ApplyError;
 pub use brokers::{Broker, Brokers, Controller, Controllers, Endpoint, FeatureRange};
 pub use configs::{ConfigResource, Configs, ResourceType};
 pub use delta::MetadataDelta;
