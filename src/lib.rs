@@ -27,3 +27,5 @@ pub mod env;
 pub mod metadata;
 pub mod schema;
 pub mod wire;
+
+pub mod storage;

@@ -51,6 +51,11 @@ impl<'a> BatchHeader<'a> {
         bytes.first_chunk().map(BatchHeader)
     }
 
+    /// The header that fills `bytes`.
+    pub fn of(bytes: &'a [u8; HEADER_BYTES]) -> BatchHeader<'a> {
+        BatchHeader(bytes)
+    }
+
     field! { /// Offset of the first record.
     base_offset: Offset = 0 }
     field! { /// Bytes after the length field itself.

@@ -369,7 +369,7 @@ impl<'i> Inflate<'_, 'i> {
 
     fn gzip_body(&mut self) -> Result<(), CompressError> {
         self.room(STREAM_STEP_BYTES);
-        let allowed = self.limit - self.produced + 1;
+        let allowed = (self.limit - self.produced).saturating_add(1);
         let (State::GzipBody { crc }, Some(gzip)) = (&mut self.state, &mut self.scratch.gzip) else {
             return Err(malformed(Codec::Gzip, "no context"));
         };
@@ -510,7 +510,7 @@ impl<'i> Inflate<'_, 'i> {
             return Ok(());
         }
         self.room(STREAM_STEP_BYTES);
-        let allowed = self.limit - self.produced + 1;
+        let allowed = (self.limit - self.produced).saturating_add(1);
         let Some(zstd) = &mut self.scratch.zstd else {
             return Err(malformed(Codec::Zstd, "no context"));
         };

@@ -11,6 +11,7 @@ use crate::wire::batch::{
     self, Batch, CHECKSUMMED_FROM, CONTROL, DELETE_HORIZON, HEADER_BYTES, LOG_APPEND_TIME,
     LOG_OVERHEAD_BYTES, MAGIC, TRANSACTIONAL,
 };
+use crate::wire::compress::{self, Codec, Compression};
 
 /// Why bytes are not a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -373,6 +374,7 @@ pub struct BatchBuilder {
     producer_epoch: ProducerEpoch,
     base_sequence: i32,
     count: i32,
+    compression: Compression,
 }
 
 impl BatchBuilder {
@@ -391,7 +393,14 @@ impl BatchBuilder {
             producer_epoch: -1,
             base_sequence: -1,
             count: 0,
+            compression: Compression::new(Codec::None),
         }
+    }
+
+    /// Compresses the records when the batch is finished.
+    pub fn compression(mut self, compression: Compression) -> Self {
+        self.compression = compression;
+        self
     }
 
     /// Sets the epoch of the appending leader.
@@ -486,8 +495,18 @@ impl BatchBuilder {
     }
 
     /// The finished batch.
-    pub fn finish(self) -> Vec<u8> {
+    ///
+    /// Records that a compressor cannot take (it is out of memory) stay as they are; a batch says itself how it is
+    /// compressed.
+    pub fn finish(mut self) -> Vec<u8> {
         let mut out = self.out;
+        if self.compression.codec != Codec::None && self.count > 0 {
+            let mut small = vec![0; HEADER_BYTES];
+            if compress::compress(self.compression, &out[HEADER_BYTES..], &mut small).is_ok() {
+                self.attributes |= i16::from(self.compression.codec.number());
+                out = small;
+            }
+        }
         let base_timestamp = self.base_timestamp.unwrap_or(-1);
         let max_timestamp = self.append_time.unwrap_or(self.max_timestamp);
         let length = (out.len() - LOG_OVERHEAD_BYTES) as i32;

@@ -1,0 +1,3 @@
+//! The log on disk, and what is checked before bytes get there.
+
+pub mod validate;
