@@ -35,6 +35,8 @@ macro_rules! versions {
     };
 }
 
+pub(crate) use versions;
+
 macro_rules! default_value {
     () => {
         Default::default()

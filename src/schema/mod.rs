@@ -22,7 +22,7 @@
 //! `wire::guard`, which walks [`requests`] and [`responses`].
 
 #[macro_use]
-mod macros;
+pub(crate) mod macros;
 pub mod api;
 pub mod codec;
 pub mod consumer_protocol;

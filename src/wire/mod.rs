@@ -5,4 +5,8 @@
 
 pub mod batch;
 pub mod compress;
+pub mod frame;
+pub mod guard;
+pub mod header;
 pub mod records;
+pub mod versions;

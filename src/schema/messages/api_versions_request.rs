@@ -12,4 +12,7 @@ message! {
     }
 }
 
-wire_message! { request ApiVersionsRequest, key 18, response super::api_versions_response::ApiVersionsResponse }
+wire_message! {
+    request ApiVersionsRequest, key 18,
+    response super::api_versions_response::ApiVersionsResponse
+}

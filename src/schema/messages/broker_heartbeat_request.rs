@@ -16,4 +16,7 @@ message! {
     }
 }
 
-wire_message! { request BrokerHeartbeatRequest, key 63, response super::broker_heartbeat_response::BrokerHeartbeatResponse }
+wire_message! {
+    request BrokerHeartbeatRequest, key 63,
+    response super::broker_heartbeat_response::BrokerHeartbeatResponse
+}

@@ -9,4 +9,7 @@ message! {
     }
 }
 
-wire_message! { request DeleteGroupsRequest, key 42, response super::delete_groups_response::DeleteGroupsResponse }
+wire_message! {
+    request DeleteGroupsRequest, key 42,
+    response super::delete_groups_response::DeleteGroupsResponse
+}

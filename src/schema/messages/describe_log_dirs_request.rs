@@ -17,4 +17,7 @@ structure! {
     }
 }
 
-wire_message! { request DescribeLogDirsRequest, key 35, response super::describe_log_dirs_response::DescribeLogDirsResponse }
+wire_message! {
+    request DescribeLogDirsRequest, key 35,
+    response super::describe_log_dirs_response::DescribeLogDirsResponse
+}

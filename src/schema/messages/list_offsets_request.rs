@@ -30,4 +30,7 @@ structure! {
     }
 }
 
-wire_message! { request ListOffsetsRequest, key 2, response super::list_offsets_response::ListOffsetsResponse }
+wire_message! {
+    request ListOffsetsRequest, key 2,
+    response super::list_offsets_response::ListOffsetsResponse
+}

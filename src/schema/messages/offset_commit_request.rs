@@ -35,4 +35,7 @@ structure! {
     }
 }
 
-wire_message! { request OffsetCommitRequest, key 8, response kafka_protocol::messages::OffsetCommitResponse }
+wire_message! {
+    request OffsetCommitRequest, key 8,
+    response kafka_protocol::messages::OffsetCommitResponse
+}

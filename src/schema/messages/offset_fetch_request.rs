@@ -41,4 +41,7 @@ structure! {
     }
 }
 
-wire_message! { request OffsetFetchRequest, key 9, response kafka_protocol::messages::OffsetFetchResponse }
+wire_message! {
+    request OffsetFetchRequest, key 9,
+    response kafka_protocol::messages::OffsetFetchResponse
+}

@@ -37,4 +37,7 @@ structure! {
     }
 }
 
-wire_message! { request TxnOffsetCommitRequest, key 28, response super::txn_offset_commit_response::TxnOffsetCommitResponse }
+wire_message! {
+    request TxnOffsetCommitRequest, key 28,
+    response super::txn_offset_commit_response::TxnOffsetCommitResponse
+}

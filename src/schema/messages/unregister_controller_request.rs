@@ -7,4 +7,7 @@ message! {
     }
 }
 
-wire_message! { request UnregisterControllerRequest, key 94, response super::unregister_controller_response::UnregisterControllerResponse }
+wire_message! {
+    request UnregisterControllerRequest, key 94,
+    response super::unregister_controller_response::UnregisterControllerResponse
+}

@@ -29,4 +29,7 @@ structure! {
     }
 }
 
-wire_message! { request WriteTxnMarkersRequest, key 27, response super::write_txn_markers_response::WriteTxnMarkersResponse }
+wire_message! {
+    request WriteTxnMarkersRequest, key 27,
+    response super::write_txn_markers_response::WriteTxnMarkersResponse
+}

@@ -72,7 +72,8 @@ layouts! {
         }
     }
 
-    streams_group_topology_description_update_request StreamsGroupTopologyDescriptionUpdateRequest [0] flexible [0+] {
+    streams_group_topology_description_update_request
+    StreamsGroupTopologyDescriptionUpdateRequest [0] flexible [0+] {
         StreamsGroupTopologyDescriptionUpdateRequest {
             group_id string [0+];
             member_id string [0+];
