@@ -23,6 +23,7 @@
 pub mod types;
 
 pub mod config;
+pub mod coordinator;
 pub mod env;
 pub mod metadata;
 pub mod schema;

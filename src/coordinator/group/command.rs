@@ -1,0 +1,388 @@
+//! What the group coordinator is asked, and what it answers: the requests' content without their wire form.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::classic::MemberId;
+use super::state::GroupId;
+use crate::types::{ErrorCode, LeaderEpoch, Ms, Offset, PartitionIndex, TopicId, TopicName};
+
+/// A request to a shard. All groups named in it belong to the shard's partition.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// JoinGroup.
+    Join(Join),
+    /// SyncGroup.
+    Sync(Sync),
+    /// Heartbeat.
+    Heartbeat(Heartbeat),
+    /// LeaveGroup.
+    Leave(Leave),
+    /// OffsetCommit.
+    Commit(OffsetCommit),
+    /// OffsetFetch, one group.
+    Fetch(OffsetFetch),
+    /// OffsetDelete.
+    DeleteOffsets(OffsetDelete),
+    /// ListGroups.
+    List(ListGroups),
+    /// DescribeGroups.
+    Describe(Vec<GroupId>),
+    /// DeleteGroups.
+    Delete(Vec<GroupId>),
+}
+
+/// The answer to a [`Command`], of the same name.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reply {
+    /// To [`Command::Join`].
+    Join(Joined),
+    /// To [`Command::Sync`].
+    Sync(Synced),
+    /// To [`Command::Heartbeat`].
+    Heartbeat(ErrorCode),
+    /// To [`Command::Leave`], one per member asked for.
+    Leave(Vec<Left>),
+    /// To [`Command::Commit`].
+    Commit(Result<Vec<TopicErrors>, ErrorCode>),
+    /// To [`Command::Fetch`].
+    Fetch(Result<Vec<FetchedTopic>, ErrorCode>),
+    /// To [`Command::DeleteOffsets`].
+    DeleteOffsets(Result<Vec<TopicErrors>, ErrorCode>),
+    /// To [`Command::List`].
+    List(Vec<ListedGroup>),
+    /// To [`Command::Describe`], in the order asked.
+    Describe(Vec<DescribedGroup>),
+    /// To [`Command::Delete`], in the order asked.
+    Delete(Vec<(GroupId, ErrorCode)>),
+}
+
+/// A protocol that a member can follow, with its metadata for it; in order of preference.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Protocol {
+    /// Its name, such as `range`.
+    pub name: Arc<str>,
+    /// What the leader needs to know of the member, for instance its topics.
+    pub metadata: Bytes,
+}
+
+/// JoinGroup.
+#[derive(Clone, Debug)]
+pub struct Join {
+    /// The group.
+    pub group: GroupId,
+    /// The member; empty for one that has no id yet.
+    pub member: MemberId,
+    /// The static member's name (KIP-345).
+    pub instance_id: Option<Arc<str>>,
+    /// What the client calls itself.
+    pub client_id: Arc<str>,
+    /// Where it is, as `/127.0.0.1`.
+    pub client_host: Arc<str>,
+    /// How long it may stay silent.
+    pub session_timeout_ms: i32,
+    /// How long a rebalance waits for it; version 0 has the session timeout here.
+    pub rebalance_timeout_ms: i32,
+    /// What the protocols are about.
+    pub protocol_type: Arc<str>,
+    /// What it can follow.
+    pub protocols: Vec<Protocol>,
+    /// True if a new member must come back with the id it is given first (KIP-394, version 4 and up).
+    pub requires_known_member_id: bool,
+    /// True if the client understands `skip_assignment` (KIP-814, version 9 and up).
+    pub can_skip_assignment: bool,
+}
+
+/// The answer to JoinGroup.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Joined {
+    /// `None` is success.
+    pub error: ErrorCode,
+    /// The generation joined; -1 with an error.
+    pub generation: i32,
+    /// What the protocols are about.
+    pub protocol_type: Option<Arc<str>>,
+    /// The one chosen.
+    pub protocol: Option<Arc<str>>,
+    /// Who assigns; empty with an error.
+    pub leader: MemberId,
+    /// True if the leader need not assign: the assignment stands (KIP-814).
+    pub skip_assignment: bool,
+    /// The member's id.
+    pub member: MemberId,
+    /// All members with their metadata, for the leader only.
+    pub members: Vec<JoinedMember>,
+}
+
+/// A member as the leader is told of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JoinedMember {
+    /// Its id.
+    pub id: MemberId,
+    /// Its name, if it is static.
+    pub instance_id: Option<Arc<str>>,
+    /// Its metadata for the protocol chosen.
+    pub metadata: Bytes,
+}
+
+impl Joined {
+    /// The answer that says `error` to `member`.
+    pub fn error(error: ErrorCode, member: MemberId) -> Joined {
+        Joined {
+            error,
+            generation: -1,
+            protocol_type: None,
+            protocol: None,
+            leader: Arc::from(""),
+            skip_assignment: false,
+            member,
+            members: Vec::new(),
+        }
+    }
+}
+
+/// SyncGroup.
+#[derive(Clone, Debug)]
+pub struct Sync {
+    /// The group.
+    pub group: GroupId,
+    /// The generation.
+    pub generation: i32,
+    /// The member.
+    pub member: MemberId,
+    /// The static member's name.
+    pub instance_id: Option<Arc<str>>,
+    /// What the member takes the protocol type to be (version 5 and up).
+    pub protocol_type: Option<Arc<str>>,
+    /// What it takes the protocol to be.
+    pub protocol: Option<Arc<str>>,
+    /// From the leader: what each member gets.
+    pub assignments: Vec<(MemberId, Bytes)>,
+}
+
+/// The answer to SyncGroup.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Synced {
+    /// `None` is success.
+    pub error: ErrorCode,
+    /// The group's protocol type.
+    pub protocol_type: Option<Arc<str>>,
+    /// The group's protocol.
+    pub protocol: Option<Arc<str>>,
+    /// What the member got.
+    pub assignment: Bytes,
+}
+
+impl Synced {
+    /// The answer that says `error`.
+    pub fn error(error: ErrorCode) -> Synced {
+        Synced { error, protocol_type: None, protocol: None, assignment: Bytes::new() }
+    }
+}
+
+/// Heartbeat.
+#[derive(Clone, Debug)]
+pub struct Heartbeat {
+    /// The group.
+    pub group: GroupId,
+    /// The generation.
+    pub generation: i32,
+    /// The member.
+    pub member: MemberId,
+    /// The static member's name.
+    pub instance_id: Option<Arc<str>>,
+}
+
+/// LeaveGroup.
+#[derive(Clone, Debug)]
+pub struct Leave {
+    /// The group.
+    pub group: GroupId,
+    /// Who leaves; an administrator names static members by their instance id and leaves the id empty.
+    pub members: Vec<(MemberId, Option<Arc<str>>)>,
+}
+
+/// What became of one member of a LeaveGroup.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Left {
+    /// As asked.
+    pub member: MemberId,
+    /// As asked.
+    pub instance_id: Option<Arc<str>>,
+    /// `None` is success.
+    pub error: ErrorCode,
+}
+
+/// OffsetCommit. The topics exist.
+#[derive(Clone, Debug)]
+pub struct OffsetCommit {
+    /// The group.
+    pub group: GroupId,
+    /// The generation; -1 from who is not a member.
+    pub generation: i32,
+    /// The member; empty from who is not one.
+    pub member: MemberId,
+    /// The static member's name.
+    pub instance_id: Option<Arc<str>>,
+    /// How long the offsets are to be kept (versions 2 to 4); -1 leaves it to the broker.
+    pub retention_ms: Ms,
+    /// What is committed.
+    pub topics: Vec<CommitTopic>,
+    /// True if a group that is not there is GROUP_ID_NOT_FOUND (version 9 and up), else ILLEGAL_GENERATION.
+    pub group_may_be_not_found: bool,
+}
+
+/// A topic of an OffsetCommit.
+#[derive(Clone, Debug)]
+pub struct CommitTopic {
+    /// Its name.
+    pub name: TopicName,
+    /// Its id; nil if the client used names.
+    pub id: TopicId,
+    /// Its partitions.
+    pub partitions: Vec<CommitPartition>,
+}
+
+/// A partition of an OffsetCommit.
+#[derive(Clone, Debug)]
+pub struct CommitPartition {
+    /// Its number.
+    pub index: PartitionIndex,
+    /// The offset of the next record to read.
+    pub offset: Offset,
+    /// Leader epoch of the last record read; -1 if unknown.
+    pub leader_epoch: LeaderEpoch,
+    /// The client's note.
+    pub metadata: Arc<str>,
+}
+
+/// One error per partition of a topic, as asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicErrors {
+    /// The topic's name.
+    pub name: TopicName,
+    /// The topic's id; nil if the client used names.
+    pub id: TopicId,
+    /// What became of each partition.
+    pub partitions: Vec<(PartitionIndex, ErrorCode)>,
+}
+
+/// OffsetFetch of one group.
+#[derive(Clone, Debug)]
+pub struct OffsetFetch {
+    /// The group.
+    pub group: GroupId,
+    /// The member of a consumer group that asks (version 9 and up).
+    pub member: Option<MemberId>,
+    /// Its epoch; -1 from who is not a member.
+    pub member_epoch: i32,
+    /// What is asked for; `None` is everything.
+    pub topics: Option<Vec<FetchTopic>>,
+    /// True if an offset that a transaction may yet replace is an error (KIP-447).
+    pub require_stable: bool,
+}
+
+/// A topic of an OffsetFetch.
+#[derive(Clone, Debug)]
+pub struct FetchTopic {
+    /// Its name.
+    pub name: TopicName,
+    /// Its id; nil if the client used names.
+    pub id: TopicId,
+    /// Its partitions.
+    pub partitions: Vec<PartitionIndex>,
+}
+
+/// A topic of the answer to OffsetFetch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FetchedTopic {
+    /// Its name.
+    pub name: TopicName,
+    /// As asked; when everything was asked for, as committed.
+    pub id: TopicId,
+    /// Its partitions.
+    pub partitions: Vec<FetchedPartition>,
+}
+
+/// A partition of the answer to OffsetFetch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FetchedPartition {
+    /// Its number.
+    pub index: PartitionIndex,
+    /// What was committed; -1 if nothing.
+    pub offset: Offset,
+    /// The leader epoch committed with it, or -1.
+    pub leader_epoch: LeaderEpoch,
+    /// The note committed with it.
+    pub metadata: Arc<str>,
+    /// `None` is success.
+    pub error: ErrorCode,
+}
+
+/// OffsetDelete. The topics exist.
+#[derive(Clone, Debug)]
+pub struct OffsetDelete {
+    /// The group.
+    pub group: GroupId,
+    /// What is to be forgotten.
+    pub topics: Vec<(TopicName, Vec<PartitionIndex>)>,
+}
+
+/// ListGroups: empty filters let everything pass; case does not matter.
+#[derive(Clone, Debug, Default)]
+pub struct ListGroups {
+    /// Names of states.
+    pub states: Vec<String>,
+    /// Names of types.
+    pub types: Vec<String>,
+}
+
+/// A group in a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedGroup {
+    /// Its name.
+    pub id: GroupId,
+    /// What its protocols are about; empty if it has none.
+    pub protocol_type: Arc<str>,
+    /// Its state.
+    pub state: &'static str,
+    /// `Classic`, `Consumer`, `Share` or `Streams`.
+    pub kind: &'static str,
+}
+
+/// A group in detail.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DescribedGroup {
+    /// Its name.
+    pub id: GroupId,
+    /// `GroupIdNotFound` if there is no such classic group; versions below 6 say `Dead` instead.
+    pub error: ErrorCode,
+    /// Why.
+    pub error_message: Option<String>,
+    /// Its state.
+    pub state: &'static str,
+    /// What its protocols are about; empty if it has none.
+    pub protocol_type: Arc<str>,
+    /// The protocol in force; empty unless the group is stable.
+    pub protocol: Arc<str>,
+    /// Who is in it.
+    pub members: Vec<DescribedMember>,
+}
+
+/// A member in detail.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DescribedMember {
+    /// Its id.
+    pub id: MemberId,
+    /// Its name, if it is static.
+    pub instance_id: Option<Arc<str>>,
+    /// What the client calls itself.
+    pub client_id: Arc<str>,
+    /// Where it is.
+    pub client_host: Arc<str>,
+    /// Its metadata for the protocol in force; empty unless the group is stable.
+    pub metadata: Bytes,
+    /// What it got.
+    pub assignment: Bytes,
+}

@@ -1,0 +1,378 @@
+//! The group coordinator as a [`Shard`]: which command goes where.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::classic::{ClassicGroup, State, Step};
+use super::command::{
+    Command, DescribedGroup, Join, Joined, Left, ListGroups, ListedGroup, OffsetCommit, OffsetDelete, Reply,
+    Synced, TopicErrors,
+};
+use super::config::GroupConfigs;
+use super::record::GroupRecord;
+use super::state::{ClassicMetadata, ForeignKind, Group, GroupId, Hard};
+use super::timers::{Timer, TimerId, Timers};
+use super::{describe, offsets};
+use crate::coordinator::shard::{Cx, Entry, Output, Shard, Ticket};
+use crate::metadata::MetadataDelta;
+use crate::types::{ErrorCode, Ms, Offset};
+
+/// The longest text that a record can hold.
+const TEXT_BYTES_MAX: usize = i16::MAX as usize;
+
+/// The group coordinator's state machine.
+#[derive(Debug)]
+pub struct GroupShard;
+
+/// What the topic does not say: live classic groups and deadlines.
+#[derive(Default, Debug)]
+pub struct Soft {
+    /// Groups that somebody is in, or about to be. The others are as their record has them.
+    groups: BTreeMap<GroupId, ClassicGroup>,
+    timers: Timers,
+    expiry: Option<TimerId>,
+}
+
+impl Soft {
+    /// The classic group of that name, live; `None` if there is none.
+    fn live(&mut self, hard: &Hard, id: &GroupId) -> Option<ClassicGroup> {
+        match self.groups.remove(id) {
+            Some(group) => Some(group),
+            None => hard.classic(id).map(|metadata| ClassicGroup::from_metadata(id.clone(), metadata)),
+        }
+    }
+
+    /// Puts a group back. One that nobody is in is not kept: its record says all.
+    fn put(&mut self, group: ClassicGroup) {
+        if !group.is(State::Empty) || !group.pending_joins.is_empty() {
+            self.groups.insert(group.id.clone(), group);
+        }
+    }
+
+    /// Calls `with` on a classic group as it is now.
+    fn peek<R>(&self, hard: &Hard, id: &GroupId, with: impl FnOnce(Option<&ClassicGroup>) -> R) -> R {
+        match (self.groups.get(id), hard.classic(id)) {
+            (Some(group), _) => with(Some(group)),
+            (None, Some(metadata)) => with(Some(&ClassicGroup::from_metadata(id.clone(), metadata))),
+            (None, None) => with(None),
+        }
+    }
+
+    /// Forgets a group with its deadlines.
+    fn drop_group(&mut self, id: &GroupId) {
+        let Some(mut group) = self.groups.remove(id) else { return };
+        for timer in group.pending_joins.values_mut() {
+            self.timers.cancel(timer);
+        }
+        self.timers.cancel(&mut group.join_timer);
+        self.timers.cancel(&mut group.sync_timer);
+        debug_assert!(group.members().len() == 0, "only empty groups are forgotten");
+    }
+
+    /// The classic groups that somebody is in, for tests and metrics.
+    pub fn groups(&self) -> impl Iterator<Item = &ClassicGroup> {
+        self.groups.values()
+    }
+}
+
+type Out = Output<GroupShard>;
+
+impl Shard for GroupShard {
+    type Record = GroupRecord;
+    type Command = Command;
+    type Reply = Reply;
+    type Config = GroupConfigs;
+    type Hard = Hard;
+    type Soft = Soft;
+
+    fn handle(
+        hard: &Hard,
+        soft: &mut Soft,
+        cx: &mut Cx<'_, GroupConfigs>,
+        ticket: Ticket,
+        command: Command,
+        out: &mut Out,
+    ) {
+        let unknown = ErrorCode::UnknownMemberId;
+        match command {
+            Command::Join(join) => handle_join(hard, soft, cx, ticket, join, out),
+            Command::Sync(sync) => match soft.live(hard, &sync.group) {
+                Some(mut group) => {
+                    Step { timers: &mut soft.timers, cx, out }.sync(&mut group, ticket, sync);
+                    soft.put(group);
+                }
+                None => out.reply(ticket, Reply::Sync(Synced::error(unknown))),
+            },
+            Command::Heartbeat(beat) => match soft.live(hard, &beat.group) {
+                Some(mut group) => {
+                    Step { timers: &mut soft.timers, cx, out }.heartbeat(&mut group, ticket, &beat);
+                    soft.put(group);
+                }
+                None => out.reply(ticket, Reply::Heartbeat(unknown)),
+            },
+            Command::Leave(leave) => match soft.live(hard, &leave.group) {
+                Some(mut group) => {
+                    Step { timers: &mut soft.timers, cx, out }.leave(&mut group, ticket, leave);
+                    soft.put(group);
+                }
+                None => {
+                    let left = |(member, instance_id)| Left { member, instance_id, error: unknown };
+                    out.reply(ticket, Reply::Leave(leave.members.into_iter().map(left).collect()));
+                }
+            },
+            Command::Commit(commit) => {
+                let reply = handle_commit(hard, soft, cx, &commit, out);
+                out.reply(ticket, Reply::Commit(reply));
+            }
+            Command::Fetch(fetch) => out.reply(ticket, Reply::Fetch(offsets::fetch(hard, &fetch))),
+            Command::DeleteOffsets(delete) => {
+                let reply = handle_delete_offsets(hard, soft, &delete, out);
+                out.reply(ticket, Reply::DeleteOffsets(reply));
+            }
+            Command::List(list) => out.reply(ticket, Reply::List(handle_list(hard, soft, &list))),
+            Command::Describe(groups) => {
+                let described = groups.iter().map(|id| handle_describe(hard, soft, id)).collect();
+                out.reply(ticket, Reply::Describe(described));
+            }
+            Command::Delete(groups) => {
+                let mut deleted = Vec::with_capacity(groups.len());
+                for (i, id) in groups.iter().enumerate() {
+                    let error = match groups[..i].contains(id) {
+                        true => ErrorCode::GroupIdNotFound,
+                        false => handle_delete(hard, soft, id, out),
+                    };
+                    deleted.push((id.clone(), error));
+                }
+                out.reply(ticket, Reply::Delete(deleted));
+            }
+        }
+    }
+
+    fn replay(hard: &mut Hard, at: Offset, entry: Entry<GroupRecord>) {
+        match entry {
+            Entry::EndTxn { producer, committed } => hard.end_transaction(producer.id, committed),
+            Entry::Record { producer, record } => match record {
+                GroupRecord::Group { group, metadata } => hard.put_group(&group, metadata),
+                GroupRecord::Offset { group, topic, partition, offset } => {
+                    let offset = offset.map(|offset| super::state::CommittedOffset { at, ..offset });
+                    hard.put_offset(producer.map(|p| p.id), &group, &topic, partition, offset);
+                }
+                GroupRecord::Foreign(record) => hard.put_foreign(&record),
+            },
+        }
+    }
+
+    fn is_mirrored(record: &GroupRecord) -> bool {
+        match record {
+            GroupRecord::Group { .. } | GroupRecord::Foreign(_) => true,
+            GroupRecord::Offset { .. } => false,
+        }
+    }
+
+    fn loaded(hard: &Hard, soft: &mut Soft, cx: &mut Cx<'_, GroupConfigs>) {
+        // Nothing is decided here that has to be written: a round that begins waits for its members first.
+        let mut out = Output::default();
+        for (id, group) in &hard.groups {
+            let Group::Classic(metadata) = group else { continue };
+            if metadata.members.is_empty() {
+                continue;
+            }
+            let mut group = ClassicGroup::from_metadata(id.clone(), metadata);
+            let mut step = Step { timers: &mut soft.timers, cx: &mut *cx, out: &mut out };
+            let ids: Vec<_> = group.members().map(|m| m.id.clone()).collect();
+            for member in ids {
+                step.touch(&mut group, &member);
+            }
+            if group.members().len() > step.cx.config.max_size {
+                step.prepare_rebalance(&mut group);
+            }
+            soft.put(group);
+        }
+        debug_assert!(out.records.is_empty() && out.replies.is_empty(), "nobody has joined yet");
+        schedule_expiry(soft, cx);
+    }
+
+    fn metadata_changed(
+        hard: &Hard,
+        _soft: &mut Soft,
+        _cx: &mut Cx<'_, GroupConfigs>,
+        delta: &MetadataDelta,
+        out: &mut Out,
+    ) {
+        if !delta.topics_deleted.is_empty() {
+            offsets::topics_deleted(hard, delta, &mut out.records);
+        }
+    }
+
+    fn next_deadline(soft: &Soft) -> Option<Ms> {
+        soft.timers.next()
+    }
+
+    fn on_deadline(hard: &Hard, soft: &mut Soft, cx: &mut Cx<'_, GroupConfigs>, out: &mut Out) {
+        let Some(timer) = soft.timers.pop(cx.monotonic) else { return };
+        let id = match &timer {
+            Timer::Expiry => {
+                expire(hard, soft, cx, out);
+                schedule_expiry(soft, cx);
+                return;
+            }
+            Timer::Session(id, _) | Timer::Join(id) | Timer::Sync(id) => id.clone(),
+        };
+        // A timer lives no longer than the live group that set it.
+        let Some(mut group) = soft.groups.remove(&id) else { return };
+        let mut step = Step { timers: &mut soft.timers, cx, out };
+        match &timer {
+            Timer::Session(_, member) => step.session_timeout(&mut group, member),
+            Timer::Join(_) => step.join_timeout(&mut group),
+            Timer::Sync(_) => step.sync_timeout(&mut group),
+            Timer::Expiry => {}
+        }
+        soft.put(group);
+    }
+}
+
+fn handle_join(
+    hard: &Hard,
+    soft: &mut Soft,
+    cx: &mut Cx<'_, GroupConfigs>,
+    ticket: Ticket,
+    join: Join,
+    out: &mut Out,
+) {
+    let refuse = |error, member: &Arc<str>| Reply::Join(Joined::error(error, member.clone()));
+    let texts = [&join.group, &join.client_id, &join.client_host, &join.protocol_type];
+    let longest = texts.into_iter().chain(&join.instance_id).chain(join.protocols.iter().map(|p| &p.name));
+    // A member id is the client id and a UUID behind it.
+    if longest.map(|text| text.len()).max().unwrap_or(0) > TEXT_BYTES_MAX - 64 {
+        out.reply(ticket, refuse(ErrorCode::InvalidRequest, &join.member));
+        return;
+    }
+    if let Some(Group::Foreign(group)) = hard.groups.get(&join.group) {
+        if group.kind != ForeignKind::Consumer || !group.members.is_empty() {
+            out.reply(ticket, refuse(ErrorCode::InconsistentGroupProtocol, &Arc::from("")));
+            return;
+        }
+    }
+    let id = join.group.clone();
+    match soft.live(hard, &id) {
+        Some(mut group) => {
+            Step { timers: &mut soft.timers, cx, out }.join(&mut group, ticket, join);
+            soft.put(group);
+        }
+        None if !join.member.is_empty() => {
+            out.reply(ticket, refuse(ErrorCode::UnknownMemberId, &join.member));
+        }
+        None => {
+            let new = ClassicMetadata { state_timestamp: Some(cx.now), ..ClassicMetadata::default() };
+            let mut group = ClassicGroup::from_metadata(id.clone(), &new);
+            Step { timers: &mut soft.timers, cx, out }.join(&mut group, ticket, join);
+            if group.is(State::Empty) && group.pending_joins.is_empty() {
+                return;
+            }
+            // From here on the group is there for everybody. It takes the place of an empty group of consumers that
+            // spoke the newer protocol.
+            offsets::forget(hard, &id, &mut out.records);
+            out.records.push(GroupRecord::Group { group: id, metadata: Some(new) });
+            soft.put(group);
+        }
+    }
+}
+
+fn handle_commit(
+    hard: &Hard,
+    soft: &mut Soft,
+    cx: &mut Cx<'_, GroupConfigs>,
+    commit: &OffsetCommit,
+    out: &mut Out,
+) -> Result<Vec<TopicErrors>, ErrorCode> {
+    let longest = commit.topics.iter().map(|t| t.name.len()).max().unwrap_or(0).max(commit.group.len());
+    if longest > TEXT_BYTES_MAX {
+        return Err(ErrorCode::InvalidRequest);
+    }
+    if let Some(Group::Foreign(group)) = hard.groups.get(&commit.group) {
+        offsets::check_foreign_commit(group, commit)?;
+    } else {
+        soft.peek(hard, &commit.group, |group| offsets::check_commit(group, commit))?;
+    }
+    if let Some(group) = soft.groups.get_mut(&commit.group) {
+        // Committing is a sign of life.
+        if group.is(State::Stable) || group.is(State::PreparingRebalance) {
+            Step { timers: &mut soft.timers, cx, out }.touch(group, &commit.member);
+        }
+    }
+    let (records, answer) = offsets::commit(cx.config, cx.now, commit)?;
+    out.records.extend(records);
+    Ok(answer)
+}
+
+fn handle_delete_offsets(
+    hard: &Hard,
+    soft: &Soft,
+    delete: &OffsetDelete,
+    out: &mut Out,
+) -> Result<Vec<TopicErrors>, ErrorCode> {
+    let (records, answer) = soft.peek(hard, &delete.group, |group| offsets::delete(hard, group, delete))?;
+    out.records.extend(records);
+    Ok(answer)
+}
+
+fn handle_list(hard: &Hard, soft: &Soft, list: &ListGroups) -> Vec<ListedGroup> {
+    let filter = describe::Filter::new(list);
+    let listed = hard.groups.iter().map(|(id, group)| match group {
+        Group::Foreign(group) => Some(describe::list_foreign(id, group)),
+        Group::Classic(_) => soft.peek(hard, id, |group| group.map(describe::list_classic)),
+    });
+    listed.flatten().filter(|group| filter.lets_pass(group)).collect()
+}
+
+fn handle_describe(hard: &Hard, soft: &Soft, id: &GroupId) -> DescribedGroup {
+    let is_foreign = matches!(hard.groups.get(id), Some(Group::Foreign(_)));
+    soft.peek(hard, id, |group| match group {
+        Some(group) if !is_foreign => describe::describe_classic(group),
+        Some(_) | None => describe::describe_missing(id, is_foreign),
+    })
+}
+
+fn handle_delete(hard: &Hard, soft: &mut Soft, id: &GroupId, out: &mut Out) -> ErrorCode {
+    match hard.groups.get(id) {
+        None => return ErrorCode::GroupIdNotFound,
+        Some(Group::Foreign(group)) if !group.members.is_empty() => return ErrorCode::NonEmptyGroup,
+        Some(Group::Foreign(_)) => {}
+        Some(Group::Classic(_)) => {
+            if !soft.peek(hard, id, |group| group.is_none_or(|g| g.is(State::Empty))) {
+                return ErrorCode::NonEmptyGroup;
+            }
+        }
+    }
+    offsets::delete_all(hard, id, &mut out.records);
+    offsets::forget(hard, id, &mut out.records);
+    soft.drop_group(id);
+    ErrorCode::None
+}
+
+fn schedule_expiry(soft: &mut Soft, cx: &Cx<'_, GroupConfigs>) {
+    let at = cx.monotonic + cx.config.offsets_retention_check_interval_ms.max(1);
+    soft.timers.set(&mut soft.expiry, at, Timer::Expiry);
+}
+
+/// Forgets offsets that nobody has wanted for long, and groups that nobody is in and that have none.
+fn expire(hard: &Hard, soft: &mut Soft, cx: &Cx<'_, GroupConfigs>, out: &mut Out) {
+    let mut forgotten = Vec::new();
+    for (id, group) in &hard.groups {
+        let (all_gone, is_empty) = soft.peek(hard, id, |live| {
+            let all_gone = offsets::expire(hard, id, live, cx.config, cx.now, &mut out.records);
+            let is_empty = match group {
+                Group::Foreign(group) => group.members.is_empty(),
+                Group::Classic(_) => live.is_none_or(|g| g.is(State::Empty) && g.pending_joins.is_empty()),
+            };
+            (all_gone, is_empty)
+        });
+        if all_gone && is_empty {
+            offsets::forget(hard, id, &mut out.records);
+            forgotten.push(id);
+        }
+    }
+    for id in forgotten {
+        soft.drop_group(id);
+    }
+}
