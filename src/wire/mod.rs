@@ -5,6 +5,7 @@
 
 pub mod batch;
 pub mod compress;
+pub mod control;
 pub mod frame;
 pub mod guard;
 pub mod header;
