@@ -23,10 +23,11 @@
 pub mod types;
 
 pub mod config;
-pub mod coordinator;
 pub mod env;
 pub mod metadata;
 pub mod schema;
 pub mod wire;
 
 pub mod storage;
+
+pub mod coordinator;

@@ -2,14 +2,23 @@
 //!
 //! A value comes from the strongest layer that has it: default < file < cluster-wide dynamic < per-broker dynamic, and
 //! above these the topic's own (KIP-226). [`property`] holds what a key is, the tables hold the keys, [`layers`]
-//! resolves them, [`file`] reads `server.properties`.
+//! resolves them, [`alter`] checks changes.
 //!
 //! Invariants: every key that Kafka knows is in a table; a key in a table either works or says why it has no effect; a
 //! typed view is made only of values that passed the table's checks.
 
+pub mod alter;
+pub mod broker;
+pub mod client_metrics;
+pub mod endpoint;
+pub mod group;
+pub mod layers;
 pub mod property;
 pub mod topic;
 pub mod values;
 
+pub use broker::view::{BrokerConfig, ListenerPrincipal, Voter};
+pub use endpoint::{Endpoint, SecurityProtocol};
+pub use layers::{Entry, Layers, Props, Source, Synonym};
 pub use property::{ConfigError, Property, Secret};
 pub use topic::{CompressionType, Durability, TimestampType, TopicConfig};
