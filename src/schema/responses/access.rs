@@ -72,6 +72,62 @@ layouts! {
         }
     }
 
+    create_delegation_token_response CreateDelegationTokenResponse [1-3] flexible [2+] {
+        CreateDelegationTokenResponse {
+            error_code int16 [0+];
+            principal_type string [0+];
+            principal_name string [0+];
+            token_requester_principal_type string [3+];
+            token_requester_principal_name string [3+];
+            issue_timestamp_ms int64 [0+];
+            expiry_timestamp_ms int64 [0+];
+            max_timestamp_ms int64 [0+];
+            token_id string [0+];
+            hmac bytes [0+];
+            throttle_time_ms int32 [0+];
+        }
+    }
+
+    renew_delegation_token_response RenewDelegationTokenResponse [1-2] flexible [2+] {
+        RenewDelegationTokenResponse {
+            error_code int16 [0+];
+            expiry_timestamp_ms int64 [0+];
+            throttle_time_ms int32 [0+];
+        }
+    }
+
+    expire_delegation_token_response ExpireDelegationTokenResponse [1-2] flexible [2+] {
+        ExpireDelegationTokenResponse {
+            error_code int16 [0+];
+            expiry_timestamp_ms int64 [0+];
+            throttle_time_ms int32 [0+];
+        }
+    }
+
+    describe_delegation_token_response DescribeDelegationTokenResponse [1-3] flexible [2+] {
+        DescribeDelegationTokenResponse {
+            error_code int16 [0+];
+            tokens [DescribedDelegationToken] [0+];
+            throttle_time_ms int32 [0+];
+        }
+        DescribedDelegationToken {
+            principal_type string [0+];
+            principal_name string [0+];
+            token_requester_principal_type string [3+];
+            token_requester_principal_name string [3+];
+            issue_timestamp int64 [0+];
+            expiry_timestamp int64 [0+];
+            max_timestamp int64 [0+];
+            token_id string [0+];
+            hmac bytes [0+];
+            renewers [DescribedDelegationTokenRenewer] [0+];
+        }
+        DescribedDelegationTokenRenewer {
+            principal_type string [0+];
+            principal_name string [0+];
+        }
+    }
+
     describe_user_scram_credentials_response DescribeUserScramCredentialsResponse [0] flexible [0+] {
         DescribeUserScramCredentialsResponse {
             throttle_time_ms int32 [0+];

@@ -1,6 +1,21 @@
 //! The cluster, its brokers and features.
 
 layouts! {
+    alter_replica_log_dirs_response AlterReplicaLogDirsResponse [1-2] flexible [2+] {
+        AlterReplicaLogDirsResponse {
+            throttle_time_ms int32 [0+];
+            results [AlterReplicaLogDirTopicResult] [0+];
+        }
+        AlterReplicaLogDirTopicResult {
+            topic_name string [0+];
+            partitions [AlterReplicaLogDirPartitionResult] [0+];
+        }
+        AlterReplicaLogDirPartitionResult {
+            partition_index int32 [0+];
+            error_code int16 [0+];
+        }
+    }
+
     describe_quorum_response DescribeQuorumResponse [0-2] flexible [0+] {
         DescribeQuorumResponse {
             error_code int16 [0+];
@@ -124,6 +139,34 @@ layouts! {
             error_code int16 [0+];
             producer_id_start int64 [0+];
             producer_id_len int32 [0+];
+        }
+    }
+
+    controller_registration_response ControllerRegistrationResponse [0] flexible [0+] {
+        ControllerRegistrationResponse {
+            throttle_time_ms int32 [0+];
+            error_code int16 [0+];
+            error_message string [0+] null [0+];
+        }
+    }
+
+    assign_replicas_to_dirs_response AssignReplicasToDirsResponse [0] flexible [0+] {
+        AssignReplicasToDirsResponse {
+            throttle_time_ms int32 [0+];
+            error_code int16 [0+];
+            directories [DirectoryData] [0+];
+        }
+        DirectoryData {
+            id uuid [0+];
+            topics [TopicData] [0+];
+        }
+        TopicData {
+            topic_id uuid [0+];
+            partitions [PartitionData] [0+];
+        }
+        PartitionData {
+            partition_index int32 [0+];
+            error_code int16 [0+];
         }
     }
 }

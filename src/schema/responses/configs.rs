@@ -93,6 +93,27 @@ layouts! {
         }
     }
 
+    get_telemetry_subscriptions_response GetTelemetrySubscriptionsResponse [0] flexible [0+] {
+        GetTelemetrySubscriptionsResponse {
+            throttle_time_ms int32 [0+];
+            error_code int16 [0+];
+            client_instance_id uuid [0+];
+            subscription_id int32 [0+];
+            accepted_compression_types [int8] [0+];
+            push_interval_ms int32 [0+];
+            telemetry_max_bytes int32 [0+];
+            delta_temporality bool [0+];
+            requested_metrics [string] [0+];
+        }
+    }
+
+    push_telemetry_response PushTelemetryResponse [0] flexible [0+] {
+        PushTelemetryResponse {
+            throttle_time_ms int32 [0+];
+            error_code int16 [0+];
+        }
+    }
+
     list_config_resources_response ListConfigResourcesResponse [0-1] flexible [0+] {
         ListConfigResourcesResponse {
             throttle_time_ms int32 [0+];

@@ -1,4 +1,4 @@
-//! The layouts of the responses of the APIs that a node or a tool asks others for, or answers.
+//! The layouts of every response of Apache Kafka 4.4.
 //!
 //! They guard what a client decodes, and they are what tests generate responses from.
 
@@ -7,13 +7,16 @@ mod cluster;
 mod configs;
 mod data;
 mod groups;
+mod raft;
+mod share;
+mod streams;
 mod topics;
 mod transactions;
 
 use super::layout::MessageLayout;
 use super::messages;
 
-/// The layout of the responses with `api_key`; `None` if there is no such API or no layout for it.
+/// The layout of the responses with `api_key`; `None` if Kafka 4.4 has no such API.
 pub fn layout(api_key: i16) -> Option<&'static MessageLayout> {
     Some(match api_key {
         0 => &data::produce_response::MESSAGE,
@@ -46,9 +49,14 @@ pub fn layout(api_key: i16) -> Option<&'static MessageLayout> {
         31 => &access::delete_acls_response::MESSAGE,
         32 => &configs::describe_configs_response::MESSAGE,
         33 => &configs::alter_configs_response::MESSAGE,
+        34 => &cluster::alter_replica_log_dirs_response::MESSAGE,
         35 => &messages::DescribeLogDirsResponse::LAYOUT,
         36 => &access::sasl_authenticate_response::MESSAGE,
         37 => &topics::create_partitions_response::MESSAGE,
+        38 => &access::create_delegation_token_response::MESSAGE,
+        39 => &access::renew_delegation_token_response::MESSAGE,
+        40 => &access::expire_delegation_token_response::MESSAGE,
+        41 => &access::describe_delegation_token_response::MESSAGE,
         42 => &messages::DeleteGroupsResponse::LAYOUT,
         43 => &topics::elect_leaders_response::MESSAGE,
         44 => &configs::incremental_alter_configs_response::MESSAGE,
@@ -59,10 +67,14 @@ pub fn layout(api_key: i16) -> Option<&'static MessageLayout> {
         49 => &configs::alter_client_quotas_response::MESSAGE,
         50 => &access::describe_user_scram_credentials_response::MESSAGE,
         51 => &access::alter_user_scram_credentials_response::MESSAGE,
+        52 => &raft::vote_response::MESSAGE,
+        53 => &raft::begin_quorum_epoch_response::MESSAGE,
+        54 => &raft::end_quorum_epoch_response::MESSAGE,
         55 => &cluster::describe_quorum_response::MESSAGE,
         56 => &cluster::alter_partition_response::MESSAGE,
         57 => &cluster::update_features_response::MESSAGE,
         58 => &cluster::envelope_response::MESSAGE,
+        59 => &raft::fetch_snapshot_response::MESSAGE,
         60 => &cluster::describe_cluster_response::MESSAGE,
         61 => &data::describe_producers_response::MESSAGE,
         62 => &cluster::broker_registration_response::MESSAGE,
@@ -73,8 +85,30 @@ pub fn layout(api_key: i16) -> Option<&'static MessageLayout> {
         67 => &cluster::allocate_producer_ids_response::MESSAGE,
         68 => &groups::consumer_group_heartbeat_response::MESSAGE,
         69 => &groups::consumer_group_describe_response::MESSAGE,
+        70 => &cluster::controller_registration_response::MESSAGE,
+        71 => &configs::get_telemetry_subscriptions_response::MESSAGE,
+        72 => &configs::push_telemetry_response::MESSAGE,
+        73 => &cluster::assign_replicas_to_dirs_response::MESSAGE,
         74 => &configs::list_config_resources_response::MESSAGE,
         75 => &topics::describe_topic_partitions_response::MESSAGE,
+        76 => &share::share_group_heartbeat_response::MESSAGE,
+        77 => &share::share_group_describe_response::MESSAGE,
+        78 => &share::share_fetch_response::MESSAGE,
+        79 => &share::share_acknowledge_response::MESSAGE,
+        80 => &raft::add_raft_voter_response::MESSAGE,
+        81 => &raft::remove_raft_voter_response::MESSAGE,
+        82 => &raft::update_raft_voter_response::MESSAGE,
+        83 => &share::initialize_share_group_state_response::MESSAGE,
+        84 => &share::read_share_group_state_response::MESSAGE,
+        85 => &share::write_share_group_state_response::MESSAGE,
+        86 => &share::delete_share_group_state_response::MESSAGE,
+        87 => &share::read_share_group_state_summary_response::MESSAGE,
+        88 => &streams::streams_group_heartbeat_response::MESSAGE,
+        89 => &streams::streams_group_describe_response::MESSAGE,
+        90 => &share::describe_share_group_offsets_response::MESSAGE,
+        91 => &share::alter_share_group_offsets_response::MESSAGE,
+        92 => &share::delete_share_group_offsets_response::MESSAGE,
+        93 => &streams::streams_group_topology_description_update_response::MESSAGE,
         94 => &messages::UnregisterControllerResponse::LAYOUT,
         _ => return None,
     })

@@ -1,0 +1,84 @@
+import java.io.BufferedReader;
+import java.io.BufferedWriter;
+import java.io.InputStreamReader;
+import java.io.OutputStreamWriter;
+import java.io.PrintWriter;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.util.HexFormat;
+
+import org.apache.kafka.common.message.ApiMessageType;
+import org.apache.kafka.common.protocol.ByteBufferAccessor;
+import org.apache.kafka.common.protocol.Message;
+import org.apache.kafka.common.protocol.MessageUtil;
+
+/**
+ * Reads messages and writes them again, with Kafka's own classes.
+ *
+ * <p>A line of input is {@code kind key version hex}; the line of output for it is the hex of the message written again,
+ * or {@code error} and why. {@code kind} is request or response, with an API's key, or the name of a record's class
+ * below, with any key.
+ */
+public final class Messages {
+    private static final String[] RECORD_PACKAGES = {
+        "org.apache.kafka.common.metadata.",
+        "org.apache.kafka.common.message.",
+        "org.apache.kafka.raft.generated.",
+        "org.apache.kafka.coordinator.group.generated.",
+        "org.apache.kafka.coordinator.transaction.generated.",
+        "org.apache.kafka.coordinator.share.generated.",
+        "org.apache.kafka.server.log.remote.metadata.storage.generated.",
+    };
+
+    private Messages() {
+    }
+
+    public static void main(String[] args) throws Exception {
+        BufferedReader in = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.US_ASCII));
+        PrintWriter out = new PrintWriter(
+            new BufferedWriter(new OutputStreamWriter(System.out, StandardCharsets.US_ASCII)));
+        for (String line = in.readLine(); line != null; line = in.readLine()) {
+            String answer;
+            try {
+                answer = again(line.split(" ", -1));
+            } catch (Exception e) {
+                answer = ("error " + e).replace('\n', ' ');
+            }
+            out.println(answer);
+        }
+        out.flush();
+    }
+
+    private static String again(String[] words) throws Exception {
+        short key = Short.parseShort(words[1]);
+        short version = Short.parseShort(words[2]);
+        ByteBuffer body = ByteBuffer.wrap(HexFormat.of().parseHex(words[3]));
+        Message message = empty(words[0], key);
+        message.read(new ByteBufferAccessor(body), version);
+        if (body.hasRemaining()) {
+            throw new IllegalStateException(body.remaining() + " bytes left");
+        }
+        ByteBuffer written = MessageUtil.toByteBufferAccessor(message, version).buffer();
+        byte[] bytes = new byte[written.remaining()];
+        written.get(bytes);
+        return HexFormat.of().formatHex(bytes);
+    }
+
+    private static Message empty(String kind, short key) throws Exception {
+        switch (kind) {
+            case "request":
+                return ApiMessageType.fromApiKey(key).newRequest();
+            case "response":
+                return ApiMessageType.fromApiKey(key).newResponse();
+            default:
+                for (String inPackage : RECORD_PACKAGES) {
+                    try {
+                        return (Message) Class.forName(inPackage + kind).getDeclaredConstructor().newInstance();
+                    } catch (ClassNotFoundException e) {
+                        // It is in another package.
+                    }
+                }
+                throw new ClassNotFoundException(kind);
+        }
+    }
+}
