@@ -30,4 +30,6 @@ pub mod wire;
 
 pub mod storage;
 
+pub mod controller;
+
 pub mod coordinator;

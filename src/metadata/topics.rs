@@ -28,6 +28,8 @@ pub mod directory {
 pub struct Topics {
     by_name: OrdMap<TopicName, Arc<Topic>>,
     by_id: OrdMap<TopicId, TopicName>,
+    /// Names with '.' or '_' under their name in metrics, where both become '_'.
+    by_metric_name: OrdMap<TopicName, TopicName>,
     partitions: usize,
 }
 
@@ -126,6 +128,12 @@ impl Topics {
         self.get(topic)?.partition(index)
     }
 
+    /// An existing topic whose name differs from `name` at most in '.' and '_', which metrics cannot tell apart; only
+    /// among names that have one of them.
+    pub fn colliding(&self, name: &str) -> Option<&TopicName> {
+        self.by_metric_name.get(&*metric_name(name)?)
+    }
+
     /// All topics in name order.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Topic>> {
         self.by_name.values()
@@ -158,6 +166,9 @@ impl Topics {
             return false;
         }
         self.by_id.insert(id, name.clone());
+        if let Some(metric_name) = metric_name(&name) {
+            self.by_metric_name.insert(metric_name.into(), name.clone());
+        }
         let topic = Topic { name: name.clone(), id, partitions: Vector::new(), early: None };
         self.by_name.insert(name, Arc::new(topic));
         true
@@ -167,6 +178,11 @@ impl Topics {
     pub(super) fn remove(&mut self, id: TopicId) -> Option<Arc<Topic>> {
         let name = self.by_id.remove(&id)?;
         let topic = self.by_name.remove(&name)?;
+        if let Some(metric_name) = metric_name(&name)
+            && self.by_metric_name.get(&*metric_name) == Some(&name)
+        {
+            self.by_metric_name.remove(&*metric_name);
+        }
         self.partitions -= topic.partitions.len() + topic.early_len();
         Some(topic)
     }
@@ -208,4 +224,9 @@ impl Topics {
         let topic = self.get_by_id(id)?;
         topic.partition(index).or_else(|| topic.early.as_ref()?.get(&index))
     }
+}
+
+/// The name under which metrics know a topic; `None` if it is the name itself and has no '_'.
+fn metric_name(name: &str) -> Option<String> {
+    name.contains(['.', '_']).then(|| name.replace('.', "_"))
 }

@@ -1,0 +1,347 @@
+use proptest::prelude::*;
+use uuid::Uuid;
+
+use super::*;
+use crate::controller::command::*;
+use crate::metadata::{Endpoint, MetadataDelta};
+use crate::types::{PartitionIndex, Rng, TopicName};
+
+/// A cluster whose records are applied as they are decided.
+struct Cluster {
+    image: MetadataImage,
+    live: Liveness,
+    rules: Rules,
+    rng: Rng,
+    records: Vec<MetadataRecord>,
+}
+
+impl Cluster {
+    fn new(brokers: i32) -> Cluster {
+        let rules = Rules {
+            node_id: 1,
+            cluster_id: "c".into(),
+            default_partitions: 1,
+            default_replication_factor: 1,
+            layers: Layers::new(Props::new()),
+            features: Vec::new(),
+        };
+        let mut cluster = Cluster {
+            image: MetadataImage::empty(),
+            live: Liveness::new(1000),
+            rules,
+            rng: Rng::new(1),
+            records: Vec::new(),
+        };
+        for id in 1..=brokers {
+            cluster.join(id);
+        }
+        cluster
+    }
+
+    fn run(&mut self, command: Command) -> Result<Reply, ApiError> {
+        let facts = Facts {
+            image: &self.image,
+            live: &self.live,
+            now: 0,
+            next_offset: self.image.offset() + 1,
+            rules: &self.rules,
+        };
+        let decision = decide(&facts, &command, &mut self.rng)?;
+        let mut delta = MetadataDelta::default();
+        for record in &decision.records {
+            self.image.apply(record, &mut delta).unwrap();
+        }
+        self.image.set_position(self.image.offset() + decision.records.len() as i64, 1);
+        self.records.extend(decision.records);
+        Ok(decision.reply)
+    }
+
+    fn join(&mut self, id: NodeId) {
+        let registration = BrokerRegistration {
+            id,
+            cluster_id: "c".into(),
+            incarnation: self.rng.uuid(),
+            endpoints: vec![Endpoint {
+                listener: "PLAINTEXT".into(),
+                host: "h".into(),
+                port: 9092,
+                security_protocol: 0,
+            }],
+            features: Vec::new(),
+            rack: None,
+            log_dirs: vec![Uuid::from_u128(1000 + id as u128)],
+        };
+        let Reply::RegisterBroker(epoch) = self.run(Command::RegisterBroker(registration)).unwrap() else {
+            panic!("another reply")
+        };
+        self.beat(id, epoch, false, false);
+    }
+
+    fn beat(&mut self, id: NodeId, epoch: i64, want_fence: bool, want_shut_down: bool) -> Reply {
+        let current_offset = i64::MAX;
+        let beat = BrokerHeartbeat { id, epoch, current_offset, want_fence, want_shut_down };
+        self.run(Command::BrokerHeartbeat(beat)).unwrap()
+    }
+
+    fn create(&mut self, topic: NewTopic) -> Result<CreatedTopic, ApiError> {
+        match self.run(Command::CreateTopics { topics: vec![topic], validate_only: false })? {
+            Reply::CreateTopics(mut answers) => answers.remove(0).1,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+fn topic(name: &str, partitions: i32, replication_factor: i16) -> NewTopic {
+    NewTopic { name: name.into(), partitions, replication_factor, ..NewTopic::default() }
+}
+
+#[test]
+fn topics_are_made_with_ids_partitions_and_configs() {
+    let mut cluster = Cluster::new(3);
+    let mut wanted = topic("t", 4, 2);
+    wanted.configs = vec![("retention.ms".into(), Some("5".into()))];
+    let created = cluster.create(wanted).unwrap();
+    assert_eq!((created.partitions, created.replication_factor), (4, 2));
+    let made = cluster.image.topics().get("t").unwrap().clone();
+    assert_eq!(made.id, created.id);
+    for (_, partition) in made.iter() {
+        assert_eq!(partition.replicas, partition.isr);
+        assert_eq!(partition.leader, partition.replicas[0]);
+        let directory = Uuid::from_u128(1000 + partition.replicas[0] as u128);
+        assert_eq!(partition.directories[0], directory);
+    }
+    let resource = ConfigResource::topic("t");
+    assert_eq!(cluster.image.configs().of(&resource).get("retention.ms").map(|v| &**v), Some("5"));
+}
+
+#[test]
+fn topics_are_refused_in_kafkas_words() {
+    let mut cluster = Cluster::new(1);
+    cluster.create(topic("a.b", 1, 1)).unwrap();
+    let long = "x".repeat(250);
+    let cases = [
+        (topic("a.b", 1, 1), ErrorCode::TopicAlreadyExists, "Topic 'a.b' already exists."),
+        (
+            topic("a_b", 1, 1),
+            ErrorCode::InvalidTopicException,
+            "Topic 'a_b' collides with existing topic: a.b",
+        ),
+        (
+            topic("", 1, 1),
+            ErrorCode::InvalidTopicException,
+            "Topic name is invalid: the empty string is not allowed",
+        ),
+        (topic("..", 1, 1), ErrorCode::InvalidTopicException, "Topic name is invalid: '..' is not allowed"),
+        (topic(&long, 1, 1), ErrorCode::InvalidTopicException, ""),
+        (topic("a b", 1, 1), ErrorCode::InvalidTopicException, ""),
+        (
+            topic("t", 0, 1),
+            ErrorCode::InvalidPartitions,
+            "Number of partitions was set to an invalid non-positive value.",
+        ),
+        (
+            topic("t", 1, 0),
+            ErrorCode::InvalidReplicationFactor,
+            "Replication factor must be larger than 0, or -1 to use the default value.",
+        ),
+        (
+            topic("t", 1, 3),
+            ErrorCode::InvalidReplicationFactor,
+            "Unable to replicate the partition 3 time(s): The target replication factor of 3 cannot be reached because \
+             only 1 broker(s) are registered.",
+        ),
+        (
+            topic("t", 10_000, 1),
+            ErrorCode::PolicyViolation,
+            "Unable to perform excessively large batch operation.",
+        ),
+        (
+            NewTopic { assignments: vec![(0, vec![7])], ..topic("t", -1, -1) },
+            ErrorCode::InvalidReplicaAssignment,
+            "The manual partition assignment includes broker 7, but no such broker is registered.",
+        ),
+        (
+            NewTopic { assignments: vec![(1, vec![1])], ..topic("t", -1, -1) },
+            ErrorCode::InvalidReplicaAssignment,
+            "partitions should be a consecutive 0-based integer sequence",
+        ),
+        (
+            NewTopic { configs: vec![("nonsense".into(), Some("1".into()))], ..topic("t", 1, 1) },
+            ErrorCode::InvalidConfig,
+            "Unknown topic config name: nonsense",
+        ),
+        (
+            NewTopic { configs: vec![("retention.ms".into(), None)], ..topic("t", 1, 1) },
+            ErrorCode::InvalidConfig,
+            "Null value not supported for topic configs: retention.ms",
+        ),
+    ];
+    for (wanted, code, message) in cases {
+        let error = cluster.create(wanted).unwrap_err();
+        assert_eq!(error.code, code, "{error}");
+        assert!(message.is_empty() || error.message.as_deref() == Some(message), "{error}");
+    }
+    assert_eq!(cluster.image.topics().len(), 1);
+}
+
+#[test]
+fn a_fenced_broker_leads_nothing_and_leads_again_when_it_is_back() {
+    let mut cluster = Cluster::new(2);
+    cluster.create(topic("one", 2, 1)).unwrap();
+    cluster.create(topic("two", 2, 2)).unwrap();
+    let epoch = cluster.image.brokers().get(1).unwrap().epoch;
+    cluster.run(Command::FenceBroker { broker: 1, epoch }).unwrap();
+    for topic in cluster.image.topics().iter() {
+        for (_, partition) in topic.iter() {
+            assert_ne!(partition.leader, 1);
+            assert!(!partition.isr.is_empty());
+            assert!(partition.isr.len() == 1);
+        }
+    }
+    cluster.beat(1, epoch, false, false);
+    let one = cluster.image.topics().get("one").unwrap();
+    assert!(one.iter().all(|(_, p)| p.leader == p.replicas[0]));
+    // A new incarnation has another epoch, and the old one is refused.
+    cluster.join(1);
+    let error = cluster.run(Command::AllocateProducerIds { broker: 1, epoch }).unwrap_err();
+    assert_eq!(error.code, ErrorCode::StaleBrokerEpoch);
+    let epoch = cluster.image.brokers().get(1).unwrap().epoch;
+    for first in [0, 1000] {
+        let reply = cluster.run(Command::AllocateProducerIds { broker: 1, epoch }).unwrap();
+        assert_eq!(reply, Reply::ProducerIds { first, count: 1000 });
+    }
+}
+
+#[test]
+fn the_only_broker_may_leave() {
+    let mut cluster = Cluster::new(1);
+    cluster.create(topic("t", 3, 1)).unwrap();
+    let epoch = cluster.image.brokers().get(1).unwrap().epoch;
+    let reply = cluster.beat(1, epoch, false, true);
+    assert_eq!(reply, Reply::BrokerHeartbeat { is_fenced: true, should_shut_down: true });
+    cluster.join(1);
+    assert!(cluster.image.topics().get("t").unwrap().iter().all(|(_, p)| p.leader == 1 && *p.isr == [1]));
+}
+
+#[test]
+fn configs_change_key_by_key_and_as_a_whole() {
+    let mut cluster = Cluster::new(1);
+    cluster.create(topic("t", 1, 1)).unwrap();
+    let resource = ConfigResource::topic("t");
+    let mut alter = |name: &str, op, value: Option<&str>| {
+        let change = ConfigChange { name: name.into(), op, value: value.map(str::to_owned) };
+        let changes = vec![(resource.clone(), vec![change])];
+        let command = Command::IncrementalAlterConfigs { changes, validate_only: false };
+        match cluster.run(command).unwrap() {
+            Reply::AlterConfigs(mut answers) => answers.remove(0).1.map_err(|e| e.code),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(alter("cleanup.policy", ConfigOp::Append, Some("compact")), Ok(()));
+    assert_eq!(alter("cleanup.policy", ConfigOp::Subtract, Some("delete")), Ok(()));
+    assert_eq!(alter("retention.ms", ConfigOp::Append, Some("1")), Err(ErrorCode::InvalidConfig));
+    assert_eq!(alter("retention.ms", ConfigOp::Set, Some("x")), Err(ErrorCode::InvalidConfig));
+    let set = cluster.image.configs().of(&ConfigResource::topic("t")).clone();
+    assert_eq!(set.get("cleanup.policy").map(|v| &**v), Some("compact"));
+    let configs = vec![
+        (ConfigResource::topic("t"), vec![("retention.ms".to_owned(), Some("7".to_owned()))]),
+        (ConfigResource::topic("none"), Vec::new()),
+    ];
+    let reply = cluster.run(Command::AlterConfigs { configs, validate_only: false }).unwrap();
+    let Reply::AlterConfigs(answers) = reply else { panic!("another reply") };
+    assert!(answers[0].1.is_ok());
+    assert_eq!(answers[1].1.as_ref().unwrap_err().code, ErrorCode::UnknownTopicOrPartition);
+    let set = cluster.image.configs().of(&ConfigResource::topic("t"));
+    assert_eq!(set.iter().map(|(k, v)| (&**k, &**v)).collect::<Vec<_>>(), [("retention.ms", "7")]);
+}
+
+#[test]
+fn leaders_change_their_in_sync_replicas() {
+    let mut cluster = Cluster::new(2);
+    let id = cluster.create(topic("t", 1, 2)).unwrap().id;
+    let before = cluster.image.topics().get("t").unwrap().partition(0).unwrap().clone();
+    let epoch = cluster.image.brokers().get(before.leader).unwrap().epoch;
+    let change = IsrChange {
+        topic: id,
+        partition: 0,
+        leader_epoch: 0,
+        partition_epoch: 0,
+        isr: vec![(before.leader, epoch)],
+        recovering: false,
+    };
+    let mut alter = |change: &IsrChange| {
+        let partitions = vec![change.clone()];
+        match cluster.run(Command::AlterPartition { broker: before.leader, epoch, partitions }).unwrap() {
+            Reply::AlterPartition(mut answers) => answers.remove(0).2,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(alter(&change).unwrap().partition_epoch, 1);
+    assert_eq!(alter(&change), Err(ErrorCode::InvalidUpdateVersion));
+    assert_eq!(alter(&IsrChange { partition_epoch: 9, ..change.clone() }), Err(ErrorCode::NotController));
+    let wrong = IsrChange { partition_epoch: 1, isr: Vec::new(), ..change };
+    assert_eq!(alter(&wrong), Err(ErrorCode::InvalidRequest));
+    let now = cluster.image.topics().get("t").unwrap().partition(0).unwrap();
+    assert_eq!((now.isr.len(), now.leader_epoch), (1, 0));
+}
+
+fn any_command() -> impl Strategy<Value = Command> {
+    let name = "[a-c][._]?[a-c]?";
+    let ids = 1..4i32;
+    prop_oneof![
+        (name, 0..4i32, 0..4i16).prop_map(|(name, p, r)| Command::CreateTopics {
+            topics: vec![topic(&name, p, r)],
+            validate_only: false
+        }),
+        name.prop_map(|name| Command::DeleteTopics(vec![TopicRef::Name(name.as_str().into())])),
+        (name, 0..6i32).prop_map(|(name, count)| Command::CreatePartitions {
+            topics: vec![NewPartitions { topic: name.as_str().into(), count, assignments: None }],
+            validate_only: false,
+        }),
+        (any::<bool>()).prop_map(|unclean| Command::ElectLeaders {
+            kind: if unclean { ElectionKind::Unclean } else { ElectionKind::Preferred },
+            partitions: None,
+        }),
+        (ids.clone(), 0..3i64).prop_map(|(broker, epoch)| Command::FenceBroker { broker, epoch }),
+        (ids.clone(), 0..3i64).prop_map(|(broker, epoch)| Command::AllocateProducerIds { broker, epoch }),
+        ids.prop_map(Command::UnregisterBroker),
+        (name, "[1-9]{1,3}").prop_map(|(name, value)| Command::IncrementalAlterConfigs {
+            changes: vec![(
+                ConfigResource::topic(name.as_str()),
+                vec![ConfigChange { name: "retention.ms".into(), op: ConfigOp::Set, value: Some(value) }],
+            )],
+            validate_only: false,
+        }),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn what_was_decided_replays_to_the_same_image(
+        commands in prop::collection::vec((any_command(), 0..4i32), 0..40),
+    ) {
+        let mut cluster = Cluster::new(3);
+        for (command, joins) in commands {
+            // Refusals change nothing and write nothing.
+            let _answered = cluster.run(command);
+            if joins > 0 {
+                cluster.join(joins);
+            }
+            let led_by_the_dead: Vec<(TopicName, PartitionIndex)> = cluster
+                .image
+                .topics()
+                .iter()
+                .flat_map(|t| t.iter().map(|(i, p)| (t.name.clone(), i, p.clone())).collect::<Vec<_>>())
+                .filter(|(_, _, p)| p.leader >= 0 && !cluster.image.is_active(p.leader))
+                .map(|(name, index, _)| (name, index))
+                .collect();
+            prop_assert!(led_by_the_dead.is_empty(), "{:?}", led_by_the_dead);
+        }
+        let mut replayed = MetadataImage::empty();
+        for record in &cluster.records {
+            replayed.apply(record, &mut MetadataDelta::default()).unwrap();
+        }
+        replayed.set_position(cluster.image.offset(), 1);
+        prop_assert_eq!(replayed, cluster.image);
+    }
+}
