@@ -10,6 +10,7 @@
 pub mod acls;
 pub mod apply;
 pub mod brokers;
+pub mod checkpoint_file;
 pub mod configs;
 pub mod delta;
 pub mod features;
