@@ -19,6 +19,7 @@ pub mod producer_ids;
 pub mod quotas;
 pub mod scram;
 pub mod snapshot;
+pub mod supported;
 pub mod tokens;
 pub mod topics;
 pub mod versions;

@@ -14,8 +14,8 @@ const LOG_DIRS: i16 = 17;
 pub const ELIGIBLE_LEADER_REPLICAS: i16 = 23;
 /// 4.3-IV0: cordoned log directories (KIP-1066).
 const CORDONED_LOG_DIRS: i16 = 30;
-/// The newest level that this release knows.
-pub const METADATA_VERSION_MAX: i16 = 30;
+/// The newest level that this release knows: 4.4-IV2.
+pub const METADATA_VERSION_MAX: i16 = 33;
 
 /// The version in which to write `record` while `metadata.version` is at `level`.
 pub fn record_version(record: &MetadataRecord, level: i16) -> i16 {
