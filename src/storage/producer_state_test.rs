@@ -1,3 +1,5 @@
+//! Producers: retries, fencing, transactions and snapshots.
+
 use proptest::prelude::*;
 
 use super::*;

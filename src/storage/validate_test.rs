@@ -1,3 +1,5 @@
+//! Validation: what passes is stored with a right header, and what does not is named.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Codecs: round trips, limits, and input that nobody meant well.
+
 use proptest::prelude::*;
 
 use super::*;

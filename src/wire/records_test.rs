@@ -1,3 +1,5 @@
+//! Records and batches: what is built is read, and hostile lengths end the walk.
+
 use proptest::prelude::*;
 
 use super::*;
