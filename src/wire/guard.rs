@@ -14,6 +14,9 @@ use crate::schema::{requests, responses};
 /// Bytes that an unknown tagged field costs the decoder: a node of the map that keeps it.
 const UNKNOWN_TAG_MEMORY: usize = 512;
 
+/// Elements from which on it pays to find out whether all of them have the same size.
+const UNIFORM_ELEMENTS_MIN: usize = 4;
+
 /// What one message may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -171,7 +174,26 @@ impl Walk<'_> {
         if let Some(size) = element.fixed_size() {
             return self.skip(count.checked_mul(size).ok_or(GuardError::Short)?);
         }
+        if let Kind::Struct(layout) = element
+            && count >= UNIFORM_ELEMENTS_MIN
+            && let Some(size) = self.uniform_size(layout)
+        {
+            if !self.flexible {
+                return self.skip(count.checked_mul(size).ok_or(GuardError::Short)?);
+            }
+            return (0..count).try_for_each(|_| {
+                self.skip(size)?;
+                self.tagged(layout.fields)
+            });
+        }
         (0..count).try_for_each(|_| self.value(element, false))
+    }
+
+    /// Bytes of the struct before its tagged fields, if they are the same for every value.
+    fn uniform_size(&self, layout: &'static StructLayout) -> Option<usize> {
+        let here =
+            layout.fields.iter().filter(|f| f.versions.has(self.version) && !f.tagged.has(self.version));
+        here.map(|field| field.kind.fixed_size()).sum()
     }
 
     #[inline]

@@ -15,22 +15,22 @@ pub enum Side {
 pub struct Codec {
     /// The versions that the type has.
     pub versions: std::ops::RangeInclusive<i16>,
-    /// The bytes it writes after it has read all of `body`; only that it reads, if `Decode`.
-    pub again: fn(Bytes, i16) -> Result<Vec<u8>, String>,
+    /// Reads all of the bytes in the first version, and what it then writes in the second.
+    pub again: fn(Bytes, i16, i16) -> Result<Vec<u8>, String>,
     /// Only reads.
     pub decode: fn(Bytes, i16) -> Result<(), String>,
     /// Whether unknown tagged fields are kept, as kafka-protocol does and our own types do not.
     pub keeps_unknown: bool,
 }
 
-fn again<T: Decodable + Encodable>(mut body: Bytes, version: i16) -> Result<Vec<u8>, String> {
-    let message = T::decode(&mut body, version).map_err(|e| format!("decode: {e}"))?;
+fn again<T: Decodable + Encodable>(mut body: Bytes, read: i16, write: i16) -> Result<Vec<u8>, String> {
+    let message = T::decode(&mut body, read).map_err(|e| format!("decode: {e}"))?;
     if !body.is_empty() {
         return Err(format!("{} bytes left", body.len()));
     }
     let mut buf = BytesMut::new();
-    message.encode(&mut buf, version).map_err(|e| format!("encode: {e}"))?;
-    let size = message.compute_size(version).map_err(|e| format!("size: {e}"))?;
+    message.encode(&mut buf, write).map_err(|e| format!("encode: {e}"))?;
+    let size = message.compute_size(write).map_err(|e| format!("size: {e}"))?;
     if size != buf.len() {
         return Err(format!("says {size} bytes and writes {}", buf.len()));
     }

@@ -32,6 +32,8 @@ pub enum Shape {
     Mixed,
     /// A mixture, and tagged fields that nobody knows.
     Unknown,
+    /// A mixture in which tagged fields may stand at their defaults, which Kafka reads but would not write.
+    Explicit,
 }
 
 pub fn generate(layout: &MessageLayout, version: i16, shape: Shape, seed: u64) -> Generated {
@@ -62,7 +64,7 @@ impl Generate<'_> {
         match self.shape {
             Shape::Bare => false,
             Shape::Full => true,
-            Shape::Mixed | Shape::Unknown => !self.rng.next_u64().is_multiple_of(of),
+            Shape::Mixed | Shape::Unknown | Shape::Explicit => !self.rng.next_u64().is_multiple_of(of),
         }
     }
 
@@ -83,7 +85,7 @@ impl Generate<'_> {
             if field.tagged.has(self.version) && (significant || self.chance(3)) {
                 // What a sender has at its default it leaves out, so what is here is not at its default.
                 let mut value = Out { bytes: Vec::new(), lengths: Vec::new() };
-                self.value(&mut value, field, &field.kind, true);
+                self.value(&mut value, field, &field.kind, self.shape != Shape::Explicit);
                 present.push((field.tag, value));
             }
         }
@@ -115,7 +117,7 @@ impl Generate<'_> {
                 self.structure(out, layout, significant);
             }
             Kind::Array(element) => {
-                let count = if significant || self.chance(4) { 1 + self.rng.next_u64() % 3 } else { 0 };
+                let count = if significant || self.chance(4) { 1 + self.rng.next_u64() % 5 } else { 0 };
                 self.length(out, Some(count as usize), 4);
                 let element_field = FieldLayout { nullable: ottla::schema::layout::Versions::NONE, ..*field };
                 for _ in 0..count {
@@ -148,10 +150,12 @@ impl Generate<'_> {
             | Kind::Uuid => {
                 let size = kind.fixed_size().unwrap();
                 // 17 in the last byte is nobody's default.
-                let value = match (significant, self.rng.next_u64() % 4) {
+                let value = match (significant, self.rng.next_u64() % 6) {
                     (true, _) | (_, 0) => 17u128,
                     (_, 1) => 0,
                     (_, 2) => u128::MAX,
+                    (_, 3) => u128::MAX - 1,
+                    (_, 4) => u128::MAX >> (129 - size * 8),
                     _ => u128::from(self.rng.next_u64()) << 64 | u128::from(self.rng.next_u64()),
                 };
                 out.bytes.extend_from_slice(&value.to_be_bytes()[16 - size..]);

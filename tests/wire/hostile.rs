@@ -1,6 +1,9 @@
 //! Hostile lengths at every place of every message: what passes the guard, the decoder survives.
 
+use std::sync::LazyLock;
+
 use bytes::Bytes;
+use ottla::schema::layout::MessageLayout;
 use proptest::prelude::*;
 
 use super::allocations::largest;
@@ -73,6 +76,9 @@ fn hostile_lengths_in_every_place_of_every_message_cost_nothing() {
     assert!(places > 50_000, "only {places} places");
 }
 
+static ALL: LazyLock<Vec<(i16, dispatch::Side, i16, &MessageLayout)>> =
+    LazyLock::new(|| every_layout().collect());
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(4000))]
 
@@ -84,8 +90,7 @@ proptest! {
         how in 0u8..4,
         byte in any::<u8>(),
     ) {
-        let all: Vec<_> = every_layout().collect();
-        let (key, side, version, layout) = all[pick.index(all.len())];
+        let (key, side, version, layout) = ALL[pick.index(ALL.len())];
         let mut bytes = generate(layout, version, Shape::Unknown, n).bytes;
         if bytes.is_empty() {
             return Ok(());

@@ -50,7 +50,7 @@ fn every_message_passes_the_guard_and_comes_back() {
                 if !codec.versions.contains(&version) {
                     continue;
                 }
-                let again = (codec.again)(Bytes::from(message.clone()), version);
+                let again = (codec.again)(Bytes::from(message.clone()), version, version);
                 let again = again.unwrap_or_else(|e| panic!("{e}: {}", what()));
                 if shape != Shape::Unknown || codec.keeps_unknown {
                     assert_eq!(again, message, "{}", what());

@@ -151,7 +151,8 @@ structure! {
     TopicPartitions {
         topic_id: Uuid, [0+];
         partitions: Vec<i32>, [0+];
-        assignment_epochs: Option<Vec<i32>>, [0+], null [0+], tag 0 [0+];
+        assignment_epochs: Option<Vec<i32>>, [0+], null [0+], tag 0 [0+],
+            default Some(Default::default());
     }
 }
 

@@ -13,7 +13,8 @@ message! {
         epoch: i32, [0+];
         metadata_hash: i64, [0+];
         validated_topology_epoch: i32, [0+], tag 0 [0+], default -1;
-        last_assignment_configs: Option<Vec<LastAssignmentConfig>>, [0+], null [0+], tag 1 [0+];
+        last_assignment_configs: Option<Vec<LastAssignmentConfig>>, [0+], null [0+], tag 1 [0+],
+            default Some(Default::default());
         stored_description_topology_epoch: i32, [0+], tag 2 [0+], default -1;
         failed_description_topology_epoch: i32, [0+], tag 3 [0+], default -1;
     }
@@ -134,7 +135,8 @@ structure! {
     StreamsGroupCurrentMemberAssignmentTaskIds {
         subtopology_id: String, [0+];
         partitions: Vec<i32>, [0+];
-        assignment_epochs: Option<Vec<i32>>, [0+], null [0+], tag 0 [0+];
+        assignment_epochs: Option<Vec<i32>>, [0+], null [0+], tag 0 [0+],
+            default Some(Default::default());
     }
 }
 

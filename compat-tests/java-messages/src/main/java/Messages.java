@@ -15,8 +15,8 @@ import org.apache.kafka.common.protocol.MessageUtil;
 /**
  * Reads messages and writes them again, with Kafka's own classes.
  *
- * <p>A line of input is {@code kind key version hex}; the line of output for it is the hex of the message written again,
- * or {@code error} and why. {@code kind} is request or response, with an API's key, or the name of a record's class
+ * <p>A line of input is {@code kind key version hex} and, if the message is to be written in another version than it is
+ * read in, that version. The line of output for it is the hex of the message written again, or {@code error} and why. {@code kind} is request or response, with an API's key, or the name of a record's class
  * below, with any key.
  */
 public final class Messages {
@@ -52,13 +52,14 @@ public final class Messages {
     private static String again(String[] words) throws Exception {
         short key = Short.parseShort(words[1]);
         short version = Short.parseShort(words[2]);
+        short writeVersion = words.length > 4 ? Short.parseShort(words[4]) : version;
         ByteBuffer body = ByteBuffer.wrap(HexFormat.of().parseHex(words[3]));
         Message message = empty(words[0], key);
         message.read(new ByteBufferAccessor(body), version);
         if (body.hasRemaining()) {
             throw new IllegalStateException(body.remaining() + " bytes left");
         }
-        ByteBuffer written = MessageUtil.toByteBufferAccessor(message, version).buffer();
+        ByteBuffer written = MessageUtil.toByteBufferAccessor(message, writeVersion).buffer();
         byte[] bytes = new byte[written.remaining()];
         written.get(bytes);
         return HexFormat.of().formatHex(bytes);
