@@ -1,3 +1,0 @@
-//! `cargo dev`: the developer's commands.
-
-fn main() {}

@@ -1,0 +1,178 @@
+//! What the compatibility tests run with, installed under target/compat: Python packages, Java tools, a Go and a Node
+//! client; kcat and missing language tools from the system's packages where we may.
+//!
+//! Each step is skipped when what it was made from has not changed, and none is fatal: what could not be installed is
+//! named, and the tests that need it are skipped.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::process::{found, quietly, root, target};
+
+/// Something that could not be installed, and why.
+pub(crate) struct Missing {
+    /// What tests are skipped for it.
+    pub(crate) what: &'static str,
+    /// In one line.
+    pub(crate) why: String,
+}
+
+/// Where everything goes.
+pub(crate) fn compat() -> PathBuf {
+    target().join("compat")
+}
+
+/// The interpreter that has the packages.
+pub(crate) fn python() -> PathBuf {
+    compat().join("venv/bin/python")
+}
+
+/// Installs one thing, or says why not.
+type Step = fn() -> Result<(), String>;
+
+/// Installs everything. -> what is missing
+pub(crate) fn all() -> Vec<Missing> {
+    let steps: [(&'static str, Step); 5] = [
+        ("Python clients", venv),
+        ("kcat", kcat),
+        ("Java clients and tools", java),
+        ("Go clients", go),
+        ("Node client", node),
+    ];
+    let mut missing = Vec::new();
+    let _ = std::fs::create_dir_all(compat());
+    for (what, step) in steps {
+        match step() {
+            Ok(()) => println!("{what}: installed"),
+            Err(why) => {
+                println!("{what}: missing: {why}");
+                missing.push(Missing { what, why });
+            }
+        }
+    }
+    missing
+}
+
+/// Runs `make` unless the stamp says it was made from the same inputs.
+fn once(
+    name: &str,
+    inputs: &[PathBuf],
+    result: &Path,
+    make: impl FnOnce() -> Result<(), String>,
+) -> Result<(), String> {
+    let mut made_from = String::new();
+    for input in inputs {
+        made_from +=
+            &std::fs::read_to_string(root().join(input)).map_err(|e| format!("{}: {e}", input.display()))?;
+    }
+    let stamp = compat().join(format!("{name}.stamp"));
+    if result.exists() && std::fs::read_to_string(&stamp).is_ok_and(|s| s == made_from) {
+        return Ok(());
+    }
+    let _ = std::fs::remove_file(&stamp);
+    make()?;
+    std::fs::write(&stamp, made_from).map_err(|e| format!("{}: {e}", stamp.display()))
+}
+
+fn command(program: impl AsRef<std::ffi::OsStr>, args: &[&str]) -> Command {
+    let mut command = Command::new(program);
+    command.args(args);
+    command
+}
+
+/// Installs packages of the system, which only root may.
+fn system_packages(packages: &[&str]) -> Result<(), String> {
+    let root = quietly(command("id", &["-u"])).is_ok_and(|id| id.trim() == "0");
+    if !root || !found("apt-get") {
+        return Err(format!("install {} (only root can do it here, with apt-get)", packages.join(" ")));
+    }
+    let apt = |args: &[&str]| {
+        let mut apt = command("apt-get", args);
+        apt.env("DEBIAN_FRONTEND", "noninteractive");
+        quietly(apt)
+    };
+    apt(&["update", "-qq"])?;
+    apt(&[&["install", "-y", "-qq", "--no-install-recommends"], packages].concat()).map(|_| ())
+}
+
+fn need(programs: &[&str], packages: &[&str]) -> Result<(), String> {
+    if programs.iter().all(|p| found(p)) { Ok(()) } else { system_packages(packages) }
+}
+
+fn venv() -> Result<(), String> {
+    need(&["python3"], &["python3", "python3-venv"])?;
+    once("venv", &["compat-tests/requirements.txt".into()], &python(), || {
+        let dir = compat().join("venv");
+        let make = || quietly(command("python3", &["-m", "venv", "--clear", &dir.to_string_lossy()]));
+        if make().is_err() {
+            system_packages(&["python3-venv"])?; // Debian keeps a part of the standard library apart.
+            make()?;
+        }
+        let pip = [
+            "-m",
+            "pip",
+            "install",
+            "-q",
+            "--disable-pip-version-check",
+            "-r",
+            "compat-tests/requirements.txt",
+        ];
+        quietly(command(python(), &pip)).map(|_| ())
+    })
+}
+
+fn kcat() -> Result<(), String> {
+    need(&["kcat"], &["kcat"])
+}
+
+fn java() -> Result<(), String> {
+    need(&["java", "javac", "mvn"], &["default-jdk-headless", "maven"])?;
+    let (classpath, classes) = (compat().join("java.classpath"), compat().join("java-classes"));
+    once("java-classpath", &["compat-tests/java/pom.xml".into()], &classpath, || {
+        let out = format!("-Dmdep.outputFile={}", classpath.display());
+        quietly(command(
+            "mvn",
+            &["-q", "-B", "-f", "compat-tests/java/pom.xml", "dependency:build-classpath", &out],
+        ))
+        .map(|_| ())
+    })?;
+    let source = "compat-tests/java/Tools.java";
+    once("java-classes", &[source.into(), "compat-tests/java/pom.xml".into()], &classes, || {
+        std::fs::create_dir_all(&classes).map_err(|e| e.to_string())?;
+        let jars = std::fs::read_to_string(&classpath).map_err(|e| e.to_string())?;
+        quietly(command("javac", &["-nowarn", "-d", &classes.to_string_lossy(), "-cp", jars.trim(), source]))
+            .map(|_| ())
+    })
+}
+
+fn go() -> Result<(), String> {
+    if !found("go") {
+        return Err("install Go 1.26 or newer".to_owned()); // Debian's is older than the clients ask for.
+    }
+    let client = compat().join("go-client");
+    let inputs = ["go.mod", "go.sum", "main.go"].map(|f| PathBuf::from("compat-tests/go").join(f));
+    once("go", &inputs, &client, || {
+        quietly(command("go", &["build", "-C", "compat-tests/go", "-o", &client.to_string_lossy(), "."]))
+            .map(|_| ())
+    })
+}
+
+fn node() -> Result<(), String> {
+    need(&["node", "npm"], &["nodejs", "npm"])?;
+    let dir = compat().join("node");
+    once("node", &["compat-tests/node/package.json".into()], &dir.join("node_modules/kafkajs"), || {
+        std::fs::create_dir_all(&dir).map_err(|e| e.to_string())?;
+        std::fs::copy(root().join("compat-tests/node/package.json"), dir.join("package.json"))
+            .map_err(|e| e.to_string())?;
+        let args = [
+            "install",
+            "--silent",
+            "--no-audit",
+            "--no-fund",
+            "--no-package-lock",
+            "--prefix",
+            &dir.to_string_lossy(),
+        ];
+        quietly(command("npm", &args)).map(|_| ())
+    })
+}
