@@ -3,16 +3,14 @@
 //!
 //! # Which type to take
 //!
-//! * Requests and responses: [`api`], for every API. It is kafka-protocol's set with our own [`messages`]
-//! in place of
-//! those that lag behind Apache Kafka 4.4; both sorts implement kafka-protocol's traits and have the same
-//! field
-//! names and types. Where a handler must build either sort, `let mut x = T::default(); x.field = …;` works
-//! with both.
-//! * Records of internal topics: [`metadata`], [`quorum`], [`groups`], [`transactions`], [`share_state`],
-//! [`remote_log`]. They use `String`, for they are kept; messages of the wire use `StrBytes`, which points
-//! into the
-//!   request.
+//! Requests and responses come from [`api`], for every API. It is kafka-protocol's set with our own
+//! [`messages`] in place of those that lag behind Apache Kafka 4.4; both sorts implement kafka-protocol's
+//! traits and have the same field names and types. Where a handler may build either, `let mut x =
+//! T::default(); x.field = …;` works with both.
+//!
+//! Records of internal topics are in [`metadata`], [`quorum`], [`groups`], [`transactions`],
+//! [`share_state`] and [`remote_log`]. They use `String`, for they are kept; messages of the wire use
+//! `StrBytes`, which points into the request.
 //!
 //! # How
 //!

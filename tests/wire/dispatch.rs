@@ -150,8 +150,11 @@ codecs! {
     85 => WriteShareGroupStateRequest, WriteShareGroupStateResponse;
     86 => DeleteShareGroupStateRequest, DeleteShareGroupStateResponse;
     87 => ReadShareGroupStateSummaryRequest, ReadShareGroupStateSummaryResponse;
+    88 => StreamsGroupHeartbeatRequest, StreamsGroupHeartbeatResponse;
+    89 => StreamsGroupDescribeRequest, StreamsGroupDescribeResponse;
     90 => DescribeShareGroupOffsetsRequest, DescribeShareGroupOffsetsResponse;
     91 => AlterShareGroupOffsetsRequest, AlterShareGroupOffsetsResponse;
     92 => DeleteShareGroupOffsetsRequest, DeleteShareGroupOffsetsResponse;
+    93 => StreamsGroupTopologyDescriptionUpdateRequest, StreamsGroupTopologyDescriptionUpdateResponse;
     94 => UnregisterControllerRequest, UnregisterControllerResponse;
 }

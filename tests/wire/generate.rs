@@ -148,7 +148,7 @@ impl Generate<'_> {
             | Kind::Uint32
             | Kind::Int64
             | Kind::Uuid => {
-                let size = kind.fixed_size().unwrap();
+                let size = kind.fixed_size().expect("a number or a uuid");
                 // 17 in the last byte is nobody's default.
                 let value = match (significant, self.rng.next_u64() % 6) {
                     (true, _) | (_, 0) => 17u128,

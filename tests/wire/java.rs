@@ -93,7 +93,8 @@ fn javas_classes_write_the_same_bytes() {
     }
 }
 
-/// What an older version lacks is at its default when it is written in the newest, so defaults must be Kafka's.
+/// What an older version lacks is at its default when it is written in the newest, so defaults must be
+/// Kafka's.
 #[test]
 fn fields_that_a_version_lacks_have_javas_defaults() {
     let (mut input, mut what, mut expected) = (String::new(), Vec::new(), Vec::new());

@@ -62,16 +62,13 @@ fn every_message_passes_the_guard_and_comes_back() {
     assert!(count > 20_000, "only {count} messages");
 }
 
-/// The APIs that the server answers must be readable in each version that Kafka has.
+/// Whatever Kafka has, a handler must be able to read and write.
 #[test]
-fn the_types_of_served_apis_have_every_version() {
-    let served = [
-        0, 1, 2, 3, 8, 9, 10, 11, 12, 13, 14, 15, 16, 18, 19, 20, 21, 22, 23, 32, 33, 35, 37, 42, 43, 44, 47,
-        55, 57, 60, 61, 74, 75,
-    ];
-    for api in served.map(|key| &APIS[key as usize]) {
+fn every_api_has_types_for_every_version() {
+    for api in APIS.iter().filter(|api| !api.versions.is_empty()) {
         for side in [Side::Request, Side::Response] {
-            let versions = dispatch::of(api.key, side).unwrap().versions;
+            let versions =
+                dispatch::of(api.key, side).unwrap_or_else(|| panic!("{} {side:?}", api.name)).versions;
             let has = |version| versions.contains(&version);
             assert!(has(api.versions.min) && has(api.versions.max), "{} {side:?} {versions:?}", api.name);
         }

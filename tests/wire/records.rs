@@ -40,13 +40,46 @@ macro_rules! records {
 }
 
 records! {
-    metadata: RegisterBrokerRecord, UnregisterBrokerRecord, TopicRecord, PartitionRecord, ConfigRecord, PartitionChangeRecord, FenceBrokerRecord, UnfenceBrokerRecord, RemoveTopicRecord, DelegationTokenRecord, UserScramCredentialRecord, FeatureLevelRecord, ClientQuotaRecord, ProducerIdsRecord, BrokerRegistrationChangeRecord, AccessControlEntryRecord, RemoveAccessControlEntryRecord, NoOpRecord, ZkMigrationStateRecord, RemoveUserScramCredentialRecord, BeginTransactionRecord, EndTransactionRecord, AbortTransactionRecord, RemoveDelegationTokenRecord, RegisterControllerRecord, ClearElrRecord, UnregisterControllerRecord;
-    groups: OffsetCommitKey, OffsetCommitValue, GroupMetadataKey, GroupMetadataValue, ConsumerGroupMetadataKey, ConsumerGroupMetadataValue, ConsumerGroupPartitionMetadataKey, ConsumerGroupPartitionMetadataValue, ConsumerGroupMemberMetadataKey, ConsumerGroupMemberMetadataValue, ConsumerGroupTargetAssignmentMetadataKey, ConsumerGroupTargetAssignmentMetadataValue, ConsumerGroupTargetAssignmentMemberKey, ConsumerGroupTargetAssignmentMemberValue, ConsumerGroupCurrentMemberAssignmentKey, ConsumerGroupCurrentMemberAssignmentValue, ShareGroupMemberMetadataKey, ShareGroupMemberMetadataValue, ShareGroupMetadataKey, ShareGroupMetadataValue, ShareGroupTargetAssignmentMetadataKey, ShareGroupTargetAssignmentMetadataValue, ShareGroupTargetAssignmentMemberKey, ShareGroupTargetAssignmentMemberValue, ShareGroupCurrentMemberAssignmentKey, ShareGroupCurrentMemberAssignmentValue, ShareGroupStatePartitionMetadataKey, ShareGroupStatePartitionMetadataValue, ConsumerGroupRegularExpressionKey, ConsumerGroupRegularExpressionValue, StreamsGroupMetadataKey, StreamsGroupMetadataValue, StreamsGroupMemberMetadataKey, StreamsGroupMemberMetadataValue, StreamsGroupTargetAssignmentMetadataKey, StreamsGroupTargetAssignmentMetadataValue, StreamsGroupTargetAssignmentMemberKey, StreamsGroupTargetAssignmentMemberValue, StreamsGroupCurrentMemberAssignmentKey, StreamsGroupCurrentMemberAssignmentValue, StreamsGroupTopologyKey, StreamsGroupTopologyValue;
-    transactions: TransactionLogKey, TransactionLogValue;
-    share_state: ShareSnapshotKey, ShareSnapshotValue, ShareUpdateKey, ShareUpdateValue;
-    remote_log: RemoteLogSegmentMetadataRecord, RemoteLogSegmentMetadataUpdateRecord, RemotePartitionDeleteMetadataRecord, RemoteLogSegmentMetadataSnapshotRecord;
-    quorum: QuorumStateData, LeaderChangeMessage, SnapshotHeaderRecord, SnapshotFooterRecord, KRaftVersionRecord, VotersRecord;
-    consumer_protocol: ConsumerProtocolSubscription, ConsumerProtocolAssignment;
+    metadata:
+        RegisterBrokerRecord, UnregisterBrokerRecord, TopicRecord, PartitionRecord, ConfigRecord,
+        PartitionChangeRecord, FenceBrokerRecord, UnfenceBrokerRecord, RemoveTopicRecord,
+        DelegationTokenRecord, UserScramCredentialRecord, FeatureLevelRecord, ClientQuotaRecord,
+        ProducerIdsRecord, BrokerRegistrationChangeRecord, AccessControlEntryRecord,
+        RemoveAccessControlEntryRecord, NoOpRecord, ZkMigrationStateRecord,
+        RemoveUserScramCredentialRecord, BeginTransactionRecord, EndTransactionRecord,
+        AbortTransactionRecord, RemoveDelegationTokenRecord, RegisterControllerRecord, ClearElrRecord,
+        UnregisterControllerRecord;
+    groups:
+        OffsetCommitKey, OffsetCommitValue, GroupMetadataKey, GroupMetadataValue,
+        ConsumerGroupMetadataKey, ConsumerGroupMetadataValue, ConsumerGroupPartitionMetadataKey,
+        ConsumerGroupPartitionMetadataValue, ConsumerGroupMemberMetadataKey,
+        ConsumerGroupMemberMetadataValue, ConsumerGroupTargetAssignmentMetadataKey,
+        ConsumerGroupTargetAssignmentMetadataValue, ConsumerGroupTargetAssignmentMemberKey,
+        ConsumerGroupTargetAssignmentMemberValue, ConsumerGroupCurrentMemberAssignmentKey,
+        ConsumerGroupCurrentMemberAssignmentValue, ShareGroupMemberMetadataKey,
+        ShareGroupMemberMetadataValue, ShareGroupMetadataKey, ShareGroupMetadataValue,
+        ShareGroupTargetAssignmentMetadataKey, ShareGroupTargetAssignmentMetadataValue,
+        ShareGroupTargetAssignmentMemberKey, ShareGroupTargetAssignmentMemberValue,
+        ShareGroupCurrentMemberAssignmentKey, ShareGroupCurrentMemberAssignmentValue,
+        ShareGroupStatePartitionMetadataKey, ShareGroupStatePartitionMetadataValue,
+        ConsumerGroupRegularExpressionKey, ConsumerGroupRegularExpressionValue, StreamsGroupMetadataKey,
+        StreamsGroupMetadataValue, StreamsGroupMemberMetadataKey, StreamsGroupMemberMetadataValue,
+        StreamsGroupTargetAssignmentMetadataKey, StreamsGroupTargetAssignmentMetadataValue,
+        StreamsGroupTargetAssignmentMemberKey, StreamsGroupTargetAssignmentMemberValue,
+        StreamsGroupCurrentMemberAssignmentKey, StreamsGroupCurrentMemberAssignmentValue,
+        StreamsGroupTopologyKey, StreamsGroupTopologyValue;
+    transactions:
+        TransactionLogKey, TransactionLogValue;
+    share_state:
+        ShareSnapshotKey, ShareSnapshotValue, ShareUpdateKey, ShareUpdateValue;
+    remote_log:
+        RemoteLogSegmentMetadataRecord, RemoteLogSegmentMetadataUpdateRecord,
+        RemotePartitionDeleteMetadataRecord, RemoteLogSegmentMetadataSnapshotRecord;
+    quorum:
+        QuorumStateData, LeaderChangeMessage, SnapshotHeaderRecord, SnapshotFooterRecord,
+        KRaftVersionRecord, VotersRecord;
+    consumer_protocol:
+        ConsumerProtocolSubscription, ConsumerProtocolAssignment;
 }
 
 /// The layouts that tests walk are the declarations' own; a tag out of order would be written out of order.

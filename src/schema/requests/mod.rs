@@ -10,7 +10,6 @@ mod data;
 mod groups;
 mod raft;
 mod share;
-mod streams;
 mod topics;
 mod transactions;
 
@@ -94,22 +93,22 @@ pub fn layout(api_key: i16) -> Option<&'static MessageLayout> {
         75 => &topics::describe_topic_partitions_request::MESSAGE,
         76 => &share::share_group_heartbeat_request::MESSAGE,
         77 => &share::share_group_describe_request::MESSAGE,
-        78 => &share::share_fetch_request::MESSAGE,
-        79 => &share::share_acknowledge_request::MESSAGE,
-        80 => &raft::add_raft_voter_request::MESSAGE,
+        78 => &messages::ShareFetchRequest::LAYOUT,
+        79 => &messages::ShareAcknowledgeRequest::LAYOUT,
+        80 => &messages::AddRaftVoterRequest::LAYOUT,
         81 => &raft::remove_raft_voter_request::MESSAGE,
         82 => &raft::update_raft_voter_request::MESSAGE,
         83 => &share::initialize_share_group_state_request::MESSAGE,
         84 => &share::read_share_group_state_request::MESSAGE,
-        85 => &share::write_share_group_state_request::MESSAGE,
+        85 => &messages::WriteShareGroupStateRequest::LAYOUT,
         86 => &share::delete_share_group_state_request::MESSAGE,
-        87 => &share::read_share_group_state_summary_request::MESSAGE,
-        88 => &streams::streams_group_heartbeat_request::MESSAGE,
-        89 => &streams::streams_group_describe_request::MESSAGE,
-        90 => &share::describe_share_group_offsets_request::MESSAGE,
+        87 => &messages::ReadShareGroupStateSummaryRequest::LAYOUT,
+        88 => &messages::StreamsGroupHeartbeatRequest::LAYOUT,
+        89 => &messages::StreamsGroupDescribeRequest::LAYOUT,
+        90 => &messages::DescribeShareGroupOffsetsRequest::LAYOUT,
         91 => &share::alter_share_group_offsets_request::MESSAGE,
         92 => &share::delete_share_group_offsets_request::MESSAGE,
-        93 => &streams::streams_group_topology_description_update_request::MESSAGE,
+        93 => &messages::StreamsGroupTopologyDescriptionUpdateRequest::LAYOUT,
         94 => &messages::UnregisterControllerRequest::LAYOUT,
         _ => return None,
     })

@@ -99,22 +99,6 @@ layouts! {
         }
     }
 
-    add_raft_voter_request AddRaftVoterRequest [0-1] flexible [0+] {
-        AddRaftVoterRequest {
-            cluster_id string [0+] null [0+];
-            timeout_ms int32 [0+];
-            voter_id int32 [0+];
-            voter_directory_id uuid [0+];
-            listeners [Listener] [0+];
-            ack_when_committed bool [1+];
-        }
-        Listener {
-            name string [0+];
-            host string [0+];
-            port uint16 [0+];
-        }
-    }
-
     remove_raft_voter_request RemoveRaftVoterRequest [0] flexible [0+] {
         RemoveRaftVoterRequest {
             cluster_id string [0+] null [0+];

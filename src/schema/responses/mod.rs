@@ -9,7 +9,6 @@ mod data;
 mod groups;
 mod raft;
 mod share;
-mod streams;
 mod topics;
 mod transactions;
 
@@ -93,22 +92,22 @@ pub fn layout(api_key: i16) -> Option<&'static MessageLayout> {
         75 => &topics::describe_topic_partitions_response::MESSAGE,
         76 => &share::share_group_heartbeat_response::MESSAGE,
         77 => &share::share_group_describe_response::MESSAGE,
-        78 => &share::share_fetch_response::MESSAGE,
-        79 => &share::share_acknowledge_response::MESSAGE,
-        80 => &raft::add_raft_voter_response::MESSAGE,
+        78 => &messages::ShareFetchResponse::LAYOUT,
+        79 => &messages::ShareAcknowledgeResponse::LAYOUT,
+        80 => &messages::AddRaftVoterResponse::LAYOUT,
         81 => &raft::remove_raft_voter_response::MESSAGE,
         82 => &raft::update_raft_voter_response::MESSAGE,
         83 => &share::initialize_share_group_state_response::MESSAGE,
         84 => &share::read_share_group_state_response::MESSAGE,
-        85 => &share::write_share_group_state_response::MESSAGE,
+        85 => &messages::WriteShareGroupStateResponse::LAYOUT,
         86 => &share::delete_share_group_state_response::MESSAGE,
-        87 => &share::read_share_group_state_summary_response::MESSAGE,
-        88 => &streams::streams_group_heartbeat_response::MESSAGE,
-        89 => &streams::streams_group_describe_response::MESSAGE,
-        90 => &share::describe_share_group_offsets_response::MESSAGE,
+        87 => &messages::ReadShareGroupStateSummaryResponse::LAYOUT,
+        88 => &messages::StreamsGroupHeartbeatResponse::LAYOUT,
+        89 => &messages::StreamsGroupDescribeResponse::LAYOUT,
+        90 => &messages::DescribeShareGroupOffsetsResponse::LAYOUT,
         91 => &share::alter_share_group_offsets_response::MESSAGE,
         92 => &share::delete_share_group_offsets_response::MESSAGE,
-        93 => &streams::streams_group_topology_description_update_response::MESSAGE,
+        93 => &messages::StreamsGroupTopologyDescriptionUpdateResponse::LAYOUT,
         94 => &messages::UnregisterControllerResponse::LAYOUT,
         _ => return None,
     })

@@ -106,14 +106,6 @@ layouts! {
         }
     }
 
-    add_raft_voter_response AddRaftVoterResponse [0-1] flexible [0+] {
-        AddRaftVoterResponse {
-            throttle_time_ms int32 [0+];
-            error_code int16 [0+];
-            error_message string [0+] null [0+];
-        }
-    }
-
     remove_raft_voter_response RemoveRaftVoterResponse [0] flexible [0+] {
         RemoveRaftVoterResponse {
             throttle_time_ms int32 [0+];

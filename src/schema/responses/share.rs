@@ -55,103 +55,6 @@ layouts! {
         }
     }
 
-    share_fetch_response ShareFetchResponse [1-2] flexible [0+] {
-        ShareFetchResponse {
-            throttle_time_ms int32 [0+];
-            error_code int16 [0+];
-            error_message string [0+] null [0+];
-            acquisition_lock_timeout_ms int32 [1+];
-            responses [ShareFetchableTopicResponse] [0+];
-            node_endpoints [NodeEndpoint] [0+];
-        }
-        ShareFetchableTopicResponse {
-            topic_id uuid [0+];
-            partitions [PartitionData] [0+];
-        }
-        PartitionData {
-            partition_index int32 [0+];
-            error_code int16 [0+];
-            error_message string [0+] null [0+];
-            acknowledge_error_code int16 [0+];
-            acknowledge_error_message string [0+] null [0+];
-            current_leader LeaderIdAndEpoch [0+];
-            records records [0+] null [0];
-            acquired_records [AcquiredRecords] [0+];
-        }
-        LeaderIdAndEpoch {
-            leader_id int32 [0+];
-            leader_epoch int32 [0+];
-        }
-        AcquiredRecords {
-            first_offset int64 [0+];
-            last_offset int64 [0+];
-            delivery_count int16 [0+];
-        }
-        NodeEndpoint {
-            node_id int32 [0+];
-            host string [0+];
-            port int32 [0+];
-            rack string [0+] null [0+];
-        }
-    }
-
-    share_acknowledge_response ShareAcknowledgeResponse [1-2] flexible [0+] {
-        ShareAcknowledgeResponse {
-            throttle_time_ms int32 [0+];
-            error_code int16 [0+];
-            error_message string [0+] null [0+];
-            acquisition_lock_timeout_ms int32 [2+];
-            responses [ShareAcknowledgeTopicResponse] [0+];
-            node_endpoints [NodeEndpoint] [0+];
-        }
-        ShareAcknowledgeTopicResponse {
-            topic_id uuid [0+];
-            partitions [PartitionData] [0+];
-        }
-        PartitionData {
-            partition_index int32 [0+];
-            error_code int16 [0+];
-            error_message string [0+] null [0+];
-            current_leader LeaderIdAndEpoch [0+];
-        }
-        LeaderIdAndEpoch {
-            leader_id int32 [0+];
-            leader_epoch int32 [0+];
-        }
-        NodeEndpoint {
-            node_id int32 [0+];
-            host string [0+];
-            port int32 [0+];
-            rack string [0+] null [0+];
-        }
-    }
-
-    describe_share_group_offsets_response DescribeShareGroupOffsetsResponse [0-1] flexible [0+] {
-        DescribeShareGroupOffsetsResponse {
-            throttle_time_ms int32 [0+];
-            groups [DescribeShareGroupOffsetsResponseGroup] [0+];
-        }
-        DescribeShareGroupOffsetsResponseGroup {
-            group_id string [0+];
-            topics [DescribeShareGroupOffsetsResponseTopic] [0+];
-            error_code int16 [0+];
-            error_message string [0+] null [0+];
-        }
-        DescribeShareGroupOffsetsResponseTopic {
-            topic_name string [0+];
-            topic_id uuid [0+];
-            partitions [DescribeShareGroupOffsetsResponsePartition] [0+];
-        }
-        DescribeShareGroupOffsetsResponsePartition {
-            partition_index int32 [0+];
-            start_offset int64 [0+];
-            leader_epoch int32 [0+];
-            lag int64 [1+];
-            error_code int16 [0+];
-            error_message string [0+] null [0+];
-        }
-    }
-
     alter_share_group_offsets_response AlterShareGroupOffsetsResponse [0] flexible [0+] {
         AlterShareGroupOffsetsResponse {
             throttle_time_ms int32 [0+];
@@ -225,21 +128,6 @@ layouts! {
         }
     }
 
-    write_share_group_state_response WriteShareGroupStateResponse [0-1] flexible [0+] {
-        WriteShareGroupStateResponse {
-            results [WriteStateResult] [0+];
-        }
-        WriteStateResult {
-            topic_id uuid [0+];
-            partitions [PartitionResult] [0+];
-        }
-        PartitionResult {
-            partition int32 [0+];
-            error_code int16 [0+];
-            error_message string [0+] null [0+];
-        }
-    }
-
     delete_share_group_state_response DeleteShareGroupStateResponse [0] flexible [0+] {
         DeleteShareGroupStateResponse {
             results [DeleteStateResult] [0+];
@@ -252,25 +140,6 @@ layouts! {
             partition int32 [0+];
             error_code int16 [0+];
             error_message string [0+] null [0+];
-        }
-    }
-
-    read_share_group_state_summary_response ReadShareGroupStateSummaryResponse [0-1] flexible [0+] {
-        ReadShareGroupStateSummaryResponse {
-            results [ReadStateSummaryResult] [0+];
-        }
-        ReadStateSummaryResult {
-            topic_id uuid [0+];
-            partitions [PartitionResult] [0+];
-        }
-        PartitionResult {
-            partition int32 [0+];
-            error_code int16 [0+];
-            error_message string [0+] null [0+];
-            state_epoch int32 [0+];
-            leader_epoch int32 [0+];
-            start_offset int64 [0+];
-            delivery_complete_count int32 [1+];
         }
     }
 }
