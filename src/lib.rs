@@ -33,3 +33,6 @@ pub mod storage;
 pub mod controller;
 
 pub mod coordinator;
+
+#[cfg(any(test, feature = "sim"))]
+pub mod sim;

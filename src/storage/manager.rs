@@ -1,0 +1,561 @@
+//! All logs of this broker: the log directories, what is found in them, who gets a new log, deletion, checkpoints.
+//!
+//! The manager hands logs out and keeps none but those that recovery has opened and nobody has asked for yet. Whoever
+//! owns a [`Log`] calls [`Manager::tick`] now and then and does what it says is due; the cost of a tick follows the
+//! logs that were written to, not those that exist.
+//!
+//! # Directories
+//!
+//! * `topic-partition`: a log. `topic-partition.<uuid>-delete`: removed when it is found. `….<uuid>-future`: a log on its
+//!   way to this directory; listed, not opened. `….<uuid>-stray`: set aside by an operator's or broker's decision; left
+//!   alone. `__cluster_metadata-0` is not the manager's. Anything else is left alone with a warning.
+//! * A directory that fails is offline with all logs in it until the node starts again; the others go on.
+//! * The mark of an orderly stop is taken away, durably, before anything else is done.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+use uuid::Uuid;
+
+use super::checkpoint::{self, Offsets};
+use super::dir::LogDir;
+use super::fault::{At, StorageError};
+use super::log::Log;
+use super::{LogConfig, recovery};
+use crate::env::{Disk, Tasks};
+use crate::types::{BrokerEpoch, Ms, Offset, PartitionIndex, TopicId, TopicPartition};
+
+/// The metadata log's directory, which belongs to the quorum.
+const METADATA_LOG: &str = "__cluster_metadata-0";
+/// Longest file name.
+const NAME_BYTES_MAX: usize = 255;
+
+/// Intervals of the manager's work.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ManagerConfig {
+    /// `log.flush.offset.checkpoint.interval.ms`: recovery points are written this often. A log that has been dirty for
+    /// longer is synced, which bounds what recovery has to read.
+    pub checkpoint_interval_ms: Ms,
+    /// `log.retention.check.interval.ms`.
+    pub retention_interval_ms: Ms,
+}
+
+impl Default for ManagerConfig {
+    fn default() -> Self {
+        ManagerConfig { checkpoint_interval_ms: 60_000, retention_interval_ms: 300_000 }
+    }
+}
+
+/// What the owner of the logs has to do now.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Due {
+    /// To sync: [`Log::sync_job`], and [`Log::write_out_indexes`] with it.
+    pub sync: Vec<TopicPartition>,
+    /// To look at for `flush.messages` and `flush.ms`: [`Log::sync_due`].
+    pub unsynced: Vec<TopicPartition>,
+    /// To look at for retention: [`Log::delete_old_segments`].
+    pub retention: Vec<TopicPartition>,
+    /// To remove files of: [`Log::reap`].
+    pub reap: Vec<TopicPartition>,
+}
+
+/// A log that was found at the start.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Found {
+    /// Which partition, by its directory's name.
+    pub partition: TopicPartition,
+    /// The log directory it is in.
+    pub dir: PathBuf,
+}
+
+/// How far recovery has come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RecoveryProgress {
+    /// Logs that are done.
+    pub done: u64,
+    /// Logs in all.
+    pub total: u64,
+}
+
+#[derive(Clone)]
+struct Entry {
+    dir: Arc<LogDir>,
+    clean: bool,
+    recovery_point: Offset,
+    start: Option<Offset>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Logs on disk that nobody has asked for.
+    found: BTreeMap<TopicPartition, Entry>,
+    /// Of these, the ones that recovery has opened, or what it failed with.
+    recovered: BTreeMap<TopicPartition, Result<Log, StorageError>>,
+    futures: Vec<PathBuf>,
+    next_checkpoint: Ms,
+    next_retention: Ms,
+}
+
+/// See the module.
+pub struct Manager {
+    config: ManagerConfig,
+    dirs: Vec<Arc<LogDir>>,
+    /// Directories that could not be used from the start, and why.
+    unusable: Vec<(PathBuf, StorageError)>,
+    clean_epoch: Option<BrokerEpoch>,
+    state: Mutex<State>,
+}
+
+impl std::fmt::Debug for Manager {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Manager({:?})", self.dirs)
+    }
+}
+
+impl Manager {
+    /// Locks the log directories and looks at what they hold; opens no log. A directory that cannot be read is left out;
+    /// an error means that none is left, that one is locked by another process, or that two hold the same partition.
+    /// Blocks.
+    pub fn open(
+        disk: Arc<dyn Disk>,
+        paths: &[PathBuf],
+        config: ManagerConfig,
+        now: Ms,
+    ) -> Result<Manager, StorageError> {
+        let mut manager = Manager {
+            config,
+            dirs: Vec::new(),
+            unusable: Vec::new(),
+            clean_epoch: Some(-1),
+            state: Mutex::default(),
+        };
+        let mut state = State {
+            next_checkpoint: now.saturating_add(config.checkpoint_interval_ms),
+            next_retention: now,
+            ..State::default()
+        };
+        for path in paths {
+            match manager.open_dir(disk.clone(), path, &mut state) {
+                Ok(()) => {}
+                Err(error @ (StorageError::Locked { .. } | StorageError::Corrupt { .. })) => {
+                    return Err(error);
+                }
+                Err(error) => {
+                    tracing::error!(dir = %path.display(), %error, "log directory cannot be used");
+                    manager.unusable.push((path.clone(), error));
+                }
+            }
+        }
+        manager.state = Mutex::new(state);
+        if manager.dirs.is_empty() {
+            return Err(match manager.unusable.pop() {
+                Some((_, error)) => error,
+                None => StorageError::Offline { path: PathBuf::new() },
+            });
+        }
+        Ok(manager)
+    }
+
+    fn open_dir(&mut self, disk: Arc<dyn Disk>, path: &Path, state: &mut State) -> Result<(), StorageError> {
+        let dir = Arc::new(LogDir::lock(disk.clone(), path.to_owned())?);
+        let clean = checkpoint::read_clean_shutdown(&*disk, path)?;
+        // The broker epoch counts only if every directory agrees.
+        self.clean_epoch = match (self.clean_epoch, clean) {
+            (Some(-1), epoch) => epoch,
+            (Some(all), Some(epoch)) if all == epoch => Some(all),
+            _ => None,
+        };
+        if clean.is_some() {
+            let mark = path.join(checkpoint::CLEAN_SHUTDOWN);
+            disk.remove_file(&mark).at(&mark)?;
+            disk.sync_dir(path).at(path)?;
+        }
+        let read = |name: &str| match checkpoint::read_offsets(&*disk, &path.join(name)) {
+            Ok(offsets) => Ok(Some(offsets)),
+            Err(StorageError::Corrupt { why, .. }) => {
+                tracing::warn!(file = %path.join(name).display(), why, "checkpoint is not used");
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        };
+        let points = read(checkpoint::RECOVERY_POINT)?;
+        let starts = read(checkpoint::LOG_START)?.unwrap_or_default();
+        let clean = clean.is_some() && points.is_some();
+        let points = points.unwrap_or_default();
+        for entry in disk.list(path).at(path)? {
+            if entry.is_dir {
+                self.take_in(&dir, &entry.name, clean, &points, &starts, state)?;
+            }
+        }
+        self.dirs.push(dir);
+        Ok(())
+    }
+
+    fn take_in(
+        &self,
+        dir: &Arc<LogDir>,
+        name: &str,
+        clean: bool,
+        points: &Offsets,
+        starts: &Offsets,
+        state: &mut State,
+    ) -> Result<(), StorageError> {
+        let path = dir.path().join(name);
+        match classify(name) {
+            DirKind::Metadata => {}
+            DirKind::Delete => dir.doom(Ms::MIN, path),
+            DirKind::Future => state.futures.push(path),
+            DirKind::Stray => tracing::warn!(dir = %path.display(), "leaving a stray log alone"),
+            DirKind::Unknown => tracing::warn!(dir = %path.display(), "leaving an unknown directory alone"),
+            DirKind::Log(tp) => {
+                let point = points.get(&tp).copied();
+                let start = starts.get(&tp).copied();
+                if let Some(start) = start {
+                    dir.set_durable_start(&tp, start);
+                }
+                dir.count_log();
+                let entry = Entry {
+                    dir: dir.clone(),
+                    // A log that the checkpoint does not know was not there when it was written.
+                    clean: clean && point.is_some(),
+                    recovery_point: point.unwrap_or(0),
+                    start,
+                };
+                if let Some(other) = state.found.insert(tp.clone(), entry) {
+                    return Err(StorageError::Corrupt {
+                        path,
+                        position: 0,
+                        why: format!("{tp} is in {} too", other.dir.path().display()),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The broker epoch of the last run, if every directory was stopped in order; -1 if that did not say.
+    pub fn clean_shutdown_epoch(&self) -> Option<BrokerEpoch> {
+        self.clean_epoch
+    }
+
+    /// The log directories in use, in the order of the configuration. Some may have failed since.
+    pub fn dirs(&self) -> &[Arc<LogDir>] {
+        &self.dirs
+    }
+
+    /// The directories that could not be used from the start, and why.
+    pub fn unusable(&self) -> &[(PathBuf, StorageError)] {
+        &self.unusable
+    }
+
+    /// Logs that are on disk and that nobody has asked for.
+    pub fn found(&self) -> Vec<Found> {
+        let state = self.state.lock();
+        let found = |(tp, entry): (&TopicPartition, &Entry)| Found {
+            partition: tp.clone(),
+            dir: entry.dir.path().to_owned(),
+        };
+        state.found.iter().map(found).collect()
+    }
+
+    /// Directories of logs that were on their way to another log directory when the broker stopped.
+    pub fn futures(&self) -> Vec<PathBuf> {
+        self.state.lock().futures.clone()
+    }
+
+    /// True if there are logs that [`Manager::recover`] must open.
+    pub fn needs_recovery(&self) -> bool {
+        let state = self.state.lock();
+        state.found.iter().any(|(tp, entry)| !entry.clean && !state.recovered.contains_key(tp))
+    }
+
+    /// Opens every log that was not stopped in order, `threads_per_dir` at a time in each log directory
+    /// (`num.recovery.threads.per.data.dir`). `config_of` gives the settings of a topic, as far as they are known yet.
+    /// `progress` hears of every log that is done.
+    pub async fn recover(
+        self: &Arc<Self>,
+        tasks: &Tasks,
+        threads_per_dir: usize,
+        config_of: Arc<dyn Fn(&str) -> Arc<LogConfig> + Send + Sync>,
+        progress: Arc<dyn Fn(RecoveryProgress) + Send + Sync>,
+    ) {
+        let queues = self.recovery_queues();
+        let total: u64 = queues.iter().map(|queue| queue.len() as u64).sum();
+        let done = Arc::new(AtomicU64::new(0));
+        let mut workers = Vec::new();
+        for queue in queues {
+            let threads = threads_per_dir.clamp(1, queue.len().max(1));
+            let queue = Arc::new(Mutex::new(queue));
+            for _ in 0..threads {
+                let (manager, queue, done) = (self.clone(), queue.clone(), done.clone());
+                let (config_of, progress) = (config_of.clone(), progress.clone());
+                let blocking = tasks.clone();
+                workers.push(tasks.spawn("log-recovery", async move {
+                    let work = move || loop {
+                        let Some(tp) = queue.lock().pop_front() else { return };
+                        manager.recover_one(&tp, config_of(&tp.topic));
+                        let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+                        tracing::info!(partition = %tp, done, total, "recovered log");
+                        progress(RecoveryProgress { done, total });
+                    };
+                    // A node that dies meanwhile needs no answer.
+                    let _ = blocking.run_blocking(work).await;
+                }));
+            }
+        }
+        for worker in workers {
+            // Ends early only with the node.
+            let _ = worker.await;
+        }
+    }
+
+    /// [`Manager::recover`] in the calling thread. Blocks.
+    pub fn recover_here(&self, config_of: impl Fn(&str) -> Arc<LogConfig>) {
+        for tp in self.recovery_queues().into_iter().flatten() {
+            self.recover_one(&tp, config_of(&tp.topic));
+        }
+    }
+
+    fn recovery_queues(&self) -> Vec<VecDeque<TopicPartition>> {
+        let state = self.state.lock();
+        let of = |dir: &Arc<LogDir>| {
+            let todo = |(tp, entry): &(&TopicPartition, &Entry)| {
+                Arc::ptr_eq(&entry.dir, dir) && !entry.clean && !state.recovered.contains_key(*tp)
+            };
+            state.found.iter().filter(todo).map(|(tp, _)| tp.clone()).collect()
+        };
+        self.dirs.iter().map(of).collect()
+    }
+
+    fn recover_one(&self, tp: &TopicPartition, config: Arc<LogConfig>) {
+        let Some(entry) = self.state.lock().found.get(tp).cloned() else { return };
+        let opened = open_log(tp, &entry, TopicId::NIL, config);
+        self.state.lock().recovered.insert(tp.clone(), opened);
+    }
+
+    /// The log of a partition, to be owned by the caller: the one on disk, or a new one in the directory with the fewest
+    /// logs (or in `preferred`). A log that must be recovered first and was not is recovered here, which blocks.
+    ///
+    /// [`StorageError::TopicId`] says that the directory belongs to another topic of that name; [`Manager::set_aside`]
+    /// makes room.
+    pub fn log(
+        &self,
+        tp: &TopicPartition,
+        topic_id: TopicId,
+        config: Arc<LogConfig>,
+        preferred: Option<&Path>,
+    ) -> Result<Log, StorageError> {
+        let Some(entry) = self.state.lock().found.get(tp).cloned() else {
+            let dir = self.choose(preferred)?;
+            dir.count_log();
+            return Ok(Log::dormant(dir, tp.clone(), topic_id, config, 0, 0, false));
+        };
+        if entry.dir.is_failed() {
+            return Err(entry.dir.offline());
+        }
+        let path = entry.dir.path().join(tp.to_string());
+        let on_disk = entry.dir.watch(checkpoint::read_partition_metadata(&**entry.dir.disk(), &path))?;
+        if let Some(found) = on_disk.filter(|&found| found != topic_id) {
+            return Err(StorageError::TopicId { path, found, expected: topic_id });
+        }
+        let recovered = self.state.lock().recovered.remove(tp);
+        let mut log = match recovered {
+            Some(log) => log?,
+            None => open_log(tp, &entry, topic_id, config.clone())?,
+        };
+        log.set_config(config);
+        log.set_topic_id(topic_id, on_disk.is_none())?;
+        self.state.lock().found.remove(tp);
+        Ok(log)
+    }
+
+    fn choose(&self, preferred: Option<&Path>) -> Result<Arc<LogDir>, StorageError> {
+        let usable = || self.dirs.iter().filter(|dir| !dir.is_failed());
+        let wanted = preferred.and_then(|path| usable().find(|dir| dir.path() == path));
+        let chosen = wanted.or_else(|| usable().min_by_key(|dir| dir.partitions()));
+        chosen.cloned().ok_or_else(|| match self.dirs.first() {
+            Some(dir) => dir.offline(),
+            None => StorageError::Offline { path: PathBuf::new() },
+        })
+    }
+
+    /// Deletes a log: its directory gets another name now and is removed after `file.delete.delay.ms`
+    /// ([`Manager::tick`]). `unique` makes the name unique. Blocks for the directory's sync.
+    pub fn delete(&self, log: Log, unique: Uuid, now: Ms) -> Result<(), StorageError> {
+        let (dir, tp, delay) =
+            (log.log_dir().clone(), log.partition().clone(), log.config().file_delete_delay_ms);
+        let has_dir = log.has_dir;
+        drop(log);
+        dir.unregister(&tp);
+        dir.discount_log();
+        if !has_dir || dir.is_failed() {
+            return Ok(());
+        }
+        let doomed = rename_dir(&dir, &tp, unique, "delete")?;
+        dir.doom(now.saturating_add(delay), doomed);
+        Ok(())
+    }
+
+    /// Gives the directory of a log that nobody has asked for a name with `-stray`: its topic is gone, or another topic
+    /// has its name. Its bytes stay for the operator. Blocks.
+    pub fn set_aside(&self, tp: &TopicPartition, unique: Uuid) -> Result<(), StorageError> {
+        let entry = {
+            let mut state = self.state.lock();
+            state.recovered.remove(tp);
+            state.found.remove(tp)
+        };
+        let Some(entry) = entry else { return Ok(()) };
+        entry.dir.unregister(tp);
+        entry.dir.discount_log();
+        rename_dir(&entry.dir, tp, unique, "stray").map(drop)
+    }
+
+    /// Does what is due in the directories (checkpoints, removal of files) and says what is due in logs. To be called
+    /// every second or so, where blocking is fine.
+    pub fn tick(&self, now: Ms) -> Due {
+        let mut due = Due::default();
+        let (checkpoint, retention) = {
+            let mut state = self.state.lock();
+            let checkpoint = now >= state.next_checkpoint;
+            if checkpoint {
+                state.next_checkpoint = now.saturating_add(self.config.checkpoint_interval_ms);
+            }
+            let retention = now >= state.next_retention;
+            if retention {
+                state.next_retention = now.saturating_add(self.config.retention_interval_ms);
+            }
+            (checkpoint, retention)
+        };
+        for dir in self.dirs.iter().filter(|dir| !dir.is_failed()) {
+            for (tp, since) in dir.unsynced() {
+                let old = now.saturating_sub(since) >= self.config.checkpoint_interval_ms;
+                if old { due.sync.push(tp) } else { due.unsynced.push(tp) }
+            }
+            if retention {
+                due.retention.extend(dir.with_data());
+            }
+            // A failure has taken the directory offline and said so.
+            let _ = dir.remove_doomed(now);
+            if dir.starts_moved() {
+                let _ = dir.write_starts();
+            }
+            if checkpoint {
+                let _ = dir.write_recovery_points();
+            }
+            due.reap.extend(dir.take_reapable());
+        }
+        due
+    }
+
+    /// Ends an orderly stop. Every log was closed ([`Log::close`]) before. Blocks.
+    pub fn close(&self, broker_epoch: BrokerEpoch) -> Result<(), StorageError> {
+        let mut outcome = Ok(());
+        for dir in self.dirs.iter().filter(|dir| !dir.is_failed()) {
+            if let Err(error) = dir.close(broker_epoch) {
+                outcome = Err(error);
+            }
+        }
+        outcome
+    }
+
+    /// The high watermarks that were noted last, of all directories.
+    pub fn read_high_watermarks(&self) -> Offsets {
+        let mut all = Offsets::new();
+        for dir in self.dirs.iter().filter(|dir| !dir.is_failed()) {
+            let path = dir.path().join(checkpoint::HIGH_WATERMARK);
+            match checkpoint::read_offsets(&**dir.disk(), &path) {
+                Ok(offsets) => all.extend(offsets),
+                Err(error) => tracing::warn!(%error, "high watermarks are not known"),
+            }
+        }
+        all
+    }
+
+    /// Notes the high watermarks of the logs in `dir`. Blocks.
+    pub fn write_high_watermarks(&self, dir: &LogDir, offsets: &Offsets) -> Result<(), StorageError> {
+        if dir.is_failed() {
+            return Err(dir.offline());
+        }
+        let path = dir.path().join(checkpoint::HIGH_WATERMARK);
+        let lines = offsets.iter().map(|(tp, &offset)| (tp, offset));
+        dir.watch(checkpoint::write_offsets(&**dir.disk(), &path, lines))
+    }
+}
+
+fn open_log(
+    tp: &TopicPartition,
+    entry: &Entry,
+    topic_id: TopicId,
+    config: Arc<LogConfig>,
+) -> Result<Log, StorageError> {
+    let (start, point) = (entry.start.unwrap_or(0), entry.recovery_point);
+    let mut log = Log::dormant(entry.dir.clone(), tp.clone(), topic_id, config, start, point, true);
+    if !entry.clean {
+        log.load(false)?;
+    } else if entry.start.is_none() {
+        // Kafka wrote this checkpoint, or the log is older than it: the first segment says where the log begins.
+        let first = recovery::first_base(&log)?;
+        log.start = first.unwrap_or(0);
+    }
+    Ok(log)
+}
+
+fn rename_dir(
+    dir: &LogDir,
+    tp: &TopicPartition,
+    unique: Uuid,
+    suffix: &str,
+) -> Result<PathBuf, StorageError> {
+    let rest = format!("-{}.{}-{suffix}", tp.partition, unique.simple());
+    let room = NAME_BYTES_MAX.saturating_sub(rest.len());
+    let topic: String = tp.topic.chars().take(room).collect();
+    let (from, to) = (dir.path().join(tp.to_string()), dir.path().join(format!("{topic}{rest}")));
+    let renamed = dir.disk().rename(&from, &to).at(&from);
+    dir.watch(renamed)?;
+    dir.watch(dir.disk().sync_dir(dir.path()).at(dir.path()))?;
+    Ok(to)
+}
+
+#[derive(PartialEq, Eq, Debug)]
+enum DirKind {
+    Log(TopicPartition),
+    Delete,
+    Future,
+    Stray,
+    Metadata,
+    Unknown,
+}
+
+fn classify(name: &str) -> DirKind {
+    if name == METADATA_LOG {
+        return DirKind::Metadata;
+    }
+    for (suffix, kind) in
+        [("-delete", DirKind::Delete), ("-future", DirKind::Future), ("-stray", DirKind::Stray)]
+    {
+        if let Some(inner) = name.strip_suffix(suffix)
+            && let Some((log, unique)) = inner.rsplit_once('.')
+            && unique.len() == 32
+            && unique.bytes().all(|b| b.is_ascii_hexdigit())
+            && parse(log).is_some()
+        {
+            return kind;
+        }
+    }
+    parse(name).map_or(DirKind::Unknown, DirKind::Log)
+}
+
+fn parse(name: &str) -> Option<TopicPartition> {
+    let (topic, partition) = name.rsplit_once('-')?;
+    let index: PartitionIndex = partition.parse().ok()?;
+    let legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+    let canonical = index >= 0 && index.to_string() == partition;
+    (!topic.is_empty() && topic.bytes().all(legal) && canonical).then(|| TopicPartition::new(topic, index))
+}
+
+#[cfg(test)]
+#[path = "manager_test.rs"]
+mod tests;

@@ -1,0 +1,621 @@
+//! Opening a log, after an orderly stop and after any other.
+//!
+//! After an orderly stop nothing is read but the directory's names, the epochs, the newest producer snapshot and the end
+//! of the last segment, and that only when the log is first used. After any other stop the log is walked from its
+//! recovery point on: below it everything was synced, above it anything may be missing.
+//!
+//! # A torn tail and a corrupt log
+//!
+//! Cutting a log at the first batch that is not valid loses acknowledged records whenever a disk damages one
+//! (FAST'17, "Redundancy does not imply fault tolerance"), so three cases are told apart when such a batch is met above
+//! the recovery point:
+//!
+//! * No valid batch follows it anywhere: a torn tail. It is cut off.
+//! * Valid batches follow, and the bad place has a whole sector of zeros or the file is shorter than the next segment's
+//!   base says: writes that were never synced reached the disk out of order, and a sector that was never written reads
+//!   as zeros. The log is cut at the bad place; what follows it was never synced either, since a sync covers everything
+//!   before it.
+//! * Valid batches follow and the bad place holds other bytes than zeros: damage. Nothing is cut. The log is offline with
+//!   [`StorageError::Corrupt`] and its bytes stay, for the other replicas or an operator to repair.
+//!
+//! Below the recovery point nothing may be missing: a log that ends before it is corrupt, not short. The recovery point
+//! on disk lags behind the last sync by up to the checkpoint interval; damage that looks like lost sectors in between
+//! cannot be told from a lost write.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::checkpoint::read_lines;
+use super::fault::{At, StorageError};
+use super::leader_epochs::LeaderEpochs;
+use super::log::{LEADER_EPOCHS, Log, files};
+use super::producer_state::{ProducerState, ReplayError};
+use super::segment::{
+    Appended, DELETED, Files, INDEX, LOG, SNAPSHOT, Segment, TIME_INDEX, TXN_INDEX, plausible,
+};
+use super::segments::Segments;
+use super::txn_index::AbortedTxn;
+use super::validate::check_stored;
+use crate::env::File;
+use crate::env::disk::{read_exact_at, read_file};
+use crate::types::Offset;
+use crate::wire::batch::{Batch, BatchHeader, HEADER_BYTES, LOG_OVERHEAD_BYTES};
+
+/// Bytes that recovery reads at once.
+const CHUNK: usize = 1 << 20;
+/// The largest batch that recovery believes in. Larger ones cannot be appended.
+const BATCH_BYTES_MAX: usize = 1 << 30;
+/// The largest producer snapshot that is read.
+const SNAPSHOT_BYTES_MAX: u64 = 1 << 30;
+/// What a disk writes as one.
+const SECTOR: usize = 512;
+
+/// Suffix of segments that compaction is writing.
+const CLEANED: &str = ".cleaned";
+/// Suffix of segments that compaction has finished and was about to put in place.
+const SWAP: &str = ".swap";
+
+/// Opens the log. `clean` says that the last stop was orderly, so that the log must end where its marks say.
+pub(super) fn load(log: &mut Log, clean: bool) -> Result<(), StorageError> {
+    let recovery_point = log.synced;
+    let mut segments = scan(log)?;
+    log.epochs = read_epochs(log)?;
+    let first_base = segments.first().map(|s| s.base);
+    log.start = log.start.max(first_base.unwrap_or(0));
+    let had_epochs = log.epochs.latest().is_some();
+    let mut recovered_from = Offset::MAX;
+    if clean {
+        let files = files!(log);
+        log.end = match segments.last_mut() {
+            Some(last) => last.next_offset(files, log.config.index_interval_bytes)?,
+            None => log.start,
+        };
+        log.segments = Segments::from_ordered(segments);
+    } else {
+        recovered_from = recover_segments(log, segments, recovery_point)?;
+    }
+    if log.end < recovery_point {
+        return Err(StorageError::Corrupt {
+            path: log.path.to_path_buf(),
+            position: 0,
+            why: format!("the log ends at {}, but was durable up to {recovery_point}", log.end),
+        });
+    }
+    if clean && log.end != recovery_point && recovery_point > 0 {
+        tracing::warn!(partition = %log.tp, end = log.end, recovery_point, "log is longer than its checkpoint says");
+    }
+    if !had_epochs && log.end > log.start {
+        rebuild_epochs(log)?;
+    }
+    log.epochs_dirty |= log.epochs.truncate_from_end(log.end);
+    log.epochs_dirty |= log.epochs.truncate_from_start(log.start);
+    log.synced = if clean { log.end } else { log.synced.min(log.end) };
+    log.loaded = true;
+    replay_producers(log, recovered_from)?;
+    if !clean {
+        log.end = log.end.max(log.start);
+        // What was found above the recovery point counts as durable only when it is.
+        for segment in log.segments.iter_mut().filter(|s| s.base >= recovered_from) {
+            segment.unsynced = true;
+        }
+        log.sync_now()?;
+    }
+    Ok(())
+}
+
+/// What is in the directory: segments in order; left-overs are removed.
+fn scan(log: &mut Log) -> Result<Vec<Segment>, StorageError> {
+    let files = files!(log);
+    let disk = files.disk;
+    let mut names: Vec<String> = disk
+        .list(files.dir)
+        .at(files.dir)?
+        .into_iter()
+        .filter(|entry| !entry.is_dir)
+        .map(|entry| entry.name)
+        .collect();
+    if names.iter().any(|name| name.ends_with(SWAP) || name.ends_with(CLEANED)) {
+        finish_swaps(files, &names)?;
+        let listed = disk.list(files.dir).at(files.dir)?;
+        names = listed.into_iter().filter(|entry| !entry.is_dir).map(|entry| entry.name).collect();
+    }
+    let mut segments = Vec::new();
+    for name in &names {
+        let path = files.dir.join(name);
+        if name.ends_with(DELETED) || name.ends_with(".tmp") {
+            disk.remove_file(&path).at(&path)?;
+            continue;
+        }
+        match parse(name) {
+            Some((base, LOG)) => {
+                let found = disk.metadata(&path).at(&path)?;
+                let size = u32::try_from(found.len).ok().filter(|&size| i32::try_from(size).is_ok());
+                let size = size.ok_or_else(|| StorageError::Corrupt {
+                    path: path.clone(),
+                    position: 0,
+                    why: format!("{} bytes are more than a segment can have", found.len),
+                })?;
+                segments.push(Segment::found(base, size, found.modified));
+            }
+            Some((base, INDEX | TIME_INDEX | TXN_INDEX)) => {
+                let log_name = format!("{base:020}.{LOG}");
+                if names.binary_search(&log_name).is_err() {
+                    tracing::warn!(file = %path.display(), "removing an index without a log");
+                    disk.remove_file(&path).at(&path)?;
+                }
+            }
+            _ => {}
+        }
+    }
+    segments.sort_by_key(|s| s.base);
+    Ok(segments)
+}
+
+/// Base offset of the first segment in the directory.
+pub(super) fn first_base(log: &Log) -> Result<Option<Offset>, StorageError> {
+    let listed = log.dir.disk().list(&log.path).at(&log.path)?;
+    let base = |name: &str| parse(name).filter(|&(_, suffix)| suffix == LOG).map(|(base, _)| base);
+    Ok(listed.iter().filter_map(|entry| base(&entry.name)).min())
+}
+
+/// Base offset and suffix of a file's name; `None` if it is no name of ours.
+fn parse(name: &str) -> Option<(Offset, &str)> {
+    let (digits, suffix) = name.split_once('.')?;
+    let offset = digits.parse().ok().filter(|&offset: &Offset| offset >= 0)?;
+    (digits.len() == 20 && digits.bytes().all(|b| b.is_ascii_digit())).then_some((offset, suffix))
+}
+
+/// Kafka's rules for what an interrupted compaction left: unfinished segments go, finished ones take the place of those
+/// that they were made from, unless unfinished ones say that the same swap was cut short earlier.
+fn finish_swaps(files: Files<'_>, names: &[String]) -> Result<(), StorageError> {
+    let disk = files.disk;
+    let with = |suffix: &'static str| {
+        names.iter().filter_map(move |name| {
+            let inner = name.strip_suffix(suffix)?;
+            parse(inner).map(|(base, kind)| (name.as_str(), inner, base, kind))
+        })
+    };
+    let min_cleaned = with(CLEANED).map(|(_, _, base, _)| base).min().unwrap_or(Offset::MAX);
+    for (name, _, _, _) in with(CLEANED) {
+        let path = files.dir.join(name);
+        disk.remove_file(&path).at(&path)?;
+    }
+    let mut covered = Vec::new();
+    for (name, _, base, kind) in with(SWAP) {
+        let path = files.dir.join(name);
+        if base >= min_cleaned {
+            disk.remove_file(&path).at(&path)?;
+        } else if kind == LOG {
+            let file = disk.open(&path, crate::env::disk::OpenMode::Read).at(&path)?;
+            let size = file.len().at(&path)?;
+            let mut next = base;
+            walk_file(&file, size, base, |header, _| next = header.next_offset()).at(&path)?;
+            covered.push((base, next));
+        }
+    }
+    let (Some(from), Some(upto)) = (covered.iter().map(|c| c.0).min(), covered.iter().map(|c| c.1).max())
+    else {
+        return Ok(());
+    };
+    for name in names.iter().filter(|name| !name.ends_with(SWAP) && !name.ends_with(CLEANED)) {
+        if let Some((base, LOG | INDEX | TIME_INDEX | TXN_INDEX)) = parse(name)
+            && (from..upto).contains(&base)
+        {
+            let path = files.dir.join(name);
+            disk.remove_file(&path).at(&path)?;
+        }
+    }
+    for (name, inner, base, _) in with(SWAP) {
+        if base < min_cleaned {
+            let path = files.dir.join(name);
+            disk.rename(&path, &files.dir.join(inner)).at(&path)?;
+        }
+    }
+    disk.sync_dir(files.dir).at(files.dir)
+}
+
+/// Calls `each` with every header from the start of a file, as far as they make sense.
+fn walk_file(
+    file: &Arc<dyn File>,
+    size: u64,
+    base: Offset,
+    mut each: impl FnMut(BatchHeader<'_>, u32),
+) -> std::io::Result<()> {
+    let size = u32::try_from(size).unwrap_or(u32::MAX);
+    let mut position = 0;
+    let mut raw = [0; HEADER_BYTES];
+    while u64::from(position) + HEADER_BYTES as u64 <= u64::from(size) {
+        read_exact_at(&**file, u64::from(position), &mut raw)?;
+        let (Some(at), Some(header)) = (plausible(&raw, base, position, size), BatchHeader::new(&raw)) else {
+            break;
+        };
+        each(header, position);
+        position += at.bytes;
+    }
+    Ok(())
+}
+
+/// The epochs on disk. None if the file is absent or cannot be read as such: they are then taken from the log.
+fn read_epochs(log: &Log) -> Result<LeaderEpochs, StorageError> {
+    let path = log.path.join(LEADER_EPOCHS);
+    let lines = match read_lines(&**log.dir.disk(), &path) {
+        Ok(lines) => lines.unwrap_or_default(),
+        Err(StorageError::Corrupt { why, .. }) => {
+            tracing::warn!(file = %path.display(), why, "leader epochs are taken from the log instead");
+            Vec::new()
+        }
+        Err(error) => return Err(error),
+    };
+    let content = super::checkpoint::lines_content(lines.into_iter());
+    Ok(LeaderEpochs::from_bytes(&content).unwrap_or_default())
+}
+
+fn rebuild_epochs(log: &mut Log) -> Result<(), StorageError> {
+    let files = Files { disk: &**log.dir.disk(), dir: &log.path };
+    for segment in log.segments.iter_mut() {
+        let base = segment.base;
+        let mut walk = segment.walk(files, 0)?;
+        while let Some(batch) = walk.next(files, base)? {
+            if batch.leader_epoch >= 0 {
+                log.epochs_dirty |= log.epochs.assign(batch.leader_epoch, batch.base_offset);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Walks what may not be durable, cuts a torn tail. Gives back the base of the first segment that was walked.
+fn recover_segments(
+    log: &mut Log,
+    segments: Vec<Segment>,
+    recovery_point: Offset,
+) -> Result<Offset, StorageError> {
+    let known = log.dir.marks(&log.tp).is_some_and(|marks| marks.recovery_point > 0);
+    let first_base = segments.first().map_or(log.start, |s| s.base);
+    // A log whose first segment is above all that was ever durable has lost those before it.
+    let mut end = if known { first_base.min(recovery_point.max(log.start)) } else { first_base };
+    let mut kept: Vec<Segment> = Vec::new();
+    let mut rest: VecDeque<Segment> = segments.into();
+    let mut recovered_from = Offset::MAX;
+    let mut gone: Vec<Segment> = Vec::new();
+    while let Some(mut segment) = rest.pop_front() {
+        if let Some(next) = rest.front().filter(|next| next.base <= recovery_point) {
+            end = next.base;
+            kept.push(segment);
+            continue;
+        }
+        let gap = segment.base != end && segment.base > recovery_point && !log.config.cleanup.compact;
+        if gap || segment.base < end {
+            tracing::warn!(partition = %log.tp, base = segment.base, end, "removing segments behind a gap");
+            gone.push(segment);
+            gone.extend(rest);
+            break;
+        }
+        recovered_from = recovered_from.min(segment.base);
+        let outcome = recover_segment(log, &mut segment, recovery_point, &mut rest)?;
+        end = outcome.end;
+        kept.push(segment);
+        if outcome.cut {
+            gone.extend(rest);
+            break;
+        }
+    }
+    log.end = end.max(log.start);
+    log.segments = Segments::from_ordered(kept);
+    let disk = log.dir.disk().clone();
+    for segment in &gone {
+        let files = files!(log);
+        for suffix in [SNAPSHOT, TXN_INDEX, TIME_INDEX, INDEX, LOG] {
+            let path = files.path(segment.base, suffix);
+            match disk.remove_file(&path) {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(StorageError::io(&path, e)),
+                _ => {}
+            }
+        }
+    }
+    Ok(recovered_from)
+}
+
+/// What became of a segment.
+struct Recovered {
+    end: Offset,
+    cut: bool,
+}
+
+/// Walks one segment: up to the recovery point by its headers, from there on by checksum.
+fn recover_segment(
+    log: &mut Log,
+    segment: &mut Segment,
+    recovery_point: Offset,
+    later: &mut VecDeque<Segment>,
+) -> Result<Recovered, StorageError> {
+    let files = Files { disk: &**log.dir.disk(), dir: &log.path };
+    let interval = log.config.index_interval_bytes;
+    let base = segment.base;
+    let size = segment.size;
+    let file = segment.file(files)?;
+    let mut position = segment.resume_indexes(files, size)?;
+    segment.size = position;
+    let mut end = base;
+    let mut reader = Chunks::new(file.clone(), size);
+    let outcome = loop {
+        if position == size {
+            break Recovered { end, cut: false };
+        }
+        let bytes = reader.at(position).at(&files.path(base, LOG))?;
+        let checked = if position > 0 && end == base { i64::MIN } else { end };
+        match valid_batch(bytes, checked.max(base), recovery_point) {
+            Some(batch) => {
+                let header = batch.header();
+                let epoch = header.partition_leader_epoch();
+                if log.epochs.latest().is_none_or(|latest| epoch > latest.epoch) {
+                    log.epochs_dirty |= log.epochs.assign(epoch, header.base_offset());
+                }
+                end = header.next_offset();
+                let appended = Appended {
+                    last_offset: header.last_offset(),
+                    max_timestamp: header.max_timestamp(),
+                    bytes: batch.bytes().len() as u32,
+                };
+                position += appended.bytes;
+                segment.note(files, appended, interval)?;
+            }
+            None => {
+                let broken = Broken { position, end };
+                judge(log, files, base, &file, size, broken, later)?;
+                tracing::warn!(partition = %log.tp, base, position, bytes = size - position, "cutting a torn tail");
+                file.set_len(u64::from(position)).at(&files.path(base, LOG))?;
+                break Recovered { end, cut: true };
+            }
+        }
+    };
+    segment.write_out_indexes(files)?;
+    Ok(outcome)
+}
+
+/// A place where no valid batch begins, and the offset that should come there.
+#[derive(Clone, Copy)]
+struct Broken {
+    position: u32,
+    end: Offset,
+}
+
+/// The batch at the front of `bytes`. Below the recovery point its header is believed.
+fn valid_batch(bytes: &[u8], expected: Offset, recovery_point: Offset) -> Option<Batch<'_>> {
+    let batch = Batch::first_of(bytes).ok()?;
+    if batch.header().last_offset() < recovery_point && batch.header().base_offset() >= expected {
+        return Some(batch);
+    }
+    check_stored(bytes, expected).ok()
+}
+
+/// Says whether what begins at a broken place may be cut off; [`StorageError::Corrupt`] if not. See the module.
+fn judge(
+    log: &Log,
+    files: Files<'_>,
+    base: Offset,
+    file: &Arc<dyn File>,
+    size: u32,
+    broken: Broken,
+    later: &mut VecDeque<Segment>,
+) -> Result<(), StorageError> {
+    let path = files.path(base, LOG);
+    let corrupt = |why: &str| StorageError::Corrupt {
+        path: path.clone(),
+        position: u64::from(broken.position),
+        why: why.to_owned(),
+    };
+    if broken.end < log.synced && broken.end < log.synced.max(base) {
+        return Err(corrupt("no valid batch below the recovery point"));
+    }
+    let mut tail = vec![0; (size - broken.position) as usize];
+    read_exact_at(&**file, u64::from(broken.position), &mut tail).at(&path)?;
+    let good = find_good(&tail, broken.end);
+    let followed = match good {
+        Some(_) => true,
+        None => later
+            .iter_mut()
+            .try_fold(false, |found, segment| Ok::<_, StorageError>(found || begins_well(files, segment)?))?,
+    };
+    if !followed {
+        return Ok(());
+    }
+    let bad = &tail[..good.unwrap_or(tail.len())];
+    // A file that just ends, or sectors that were never written.
+    if bad.is_empty() || has_lost_sector(bad, broken.position as usize) || is_short(bad) {
+        return Ok(());
+    }
+    Err(corrupt("a damaged batch is followed by valid ones"))
+}
+
+/// Where in `tail` a valid batch begins that can follow the broken place.
+fn find_good(tail: &[u8], end: Offset) -> Option<usize> {
+    (1..tail.len().saturating_sub(HEADER_BYTES)).find(|&at| {
+        let candidate = &tail[at..];
+        // The format is the cheapest to look at.
+        candidate[16] == 2
+            && BatchHeader::new(candidate)
+                .is_some_and(|h| h.base_offset() >= end && h.base_offset() - end < 1 << 32)
+            && check_stored(candidate, end).is_ok()
+    })
+}
+
+/// True if a whole sector of the file that the bytes touch is zeros as far as they go. `at` is their place in the file.
+fn has_lost_sector(bytes: &[u8], at: usize) -> bool {
+    let first = (SECTOR - at % SECTOR) % SECTOR;
+    let head = &bytes[..first.min(bytes.len())];
+    let zeros = |part: &[u8]| part.iter().all(|&b| b == 0);
+    (head.len() >= 8 && zeros(head)) || bytes[head.len()..].chunks(SECTOR).any(|sector| zeros(sector))
+}
+
+/// True if the bytes are the beginning of a batch whose end is missing.
+fn is_short(bytes: &[u8]) -> bool {
+    match BatchHeader::new(bytes) {
+        None => bytes.len() < HEADER_BYTES,
+        Some(header) => header.magic() == 2 && header.total_bytes().is_some_and(|total| total > bytes.len()),
+    }
+}
+
+fn begins_well(files: Files<'_>, segment: &mut Segment) -> Result<bool, StorageError> {
+    if segment.size < HEADER_BYTES as u32 {
+        return Ok(false);
+    }
+    let file = segment.file(files)?;
+    let mut reader = Chunks::new(file, segment.size);
+    let bytes = reader.at(0).at(&files.path(segment.base, LOG))?;
+    Ok(check_stored(bytes, segment.base).is_ok())
+}
+
+/// Reads a file in large pieces, so that every batch lies there whole.
+struct Chunks {
+    file: Arc<dyn File>,
+    size: u32,
+    at: u32,
+    buffer: Vec<u8>,
+}
+
+impl Chunks {
+    fn new(file: Arc<dyn File>, size: u32) -> Chunks {
+        Chunks { file, size, at: 0, buffer: Vec::new() }
+    }
+
+    /// Bytes from `position` on: at least the whole batch that begins there, if the file holds it.
+    fn at(&mut self, position: u32) -> std::io::Result<&[u8]> {
+        let have = (self.at + self.buffer.len() as u32).saturating_sub(position) as usize;
+        let known = position >= self.at && have > 0;
+        let needs = |bytes: &[u8]| {
+            let Some(length) = bytes.get(8..LOG_OVERHEAD_BYTES) else { return LOG_OVERHEAD_BYTES };
+            let length = i32::from_be_bytes([length[0], length[1], length[2], length[3]]);
+            usize::try_from(length).map_or(0, |n| (n + LOG_OVERHEAD_BYTES).min(BATCH_BYTES_MAX))
+        };
+        let left = (self.size - position) as usize;
+        let mut need = CHUNK.min(left);
+        if known {
+            let inside = &self.buffer[(position - self.at) as usize..];
+            if inside.len() >= left || needs(inside) <= inside.len() && inside.len() >= HEADER_BYTES {
+                need = 0;
+            }
+        }
+        if need > 0 {
+            self.fill(position, need)?;
+            let wanted = needs(&self.buffer).min(left);
+            if wanted > self.buffer.len() {
+                self.fill(position, wanted)?;
+            }
+        }
+        Ok(&self.buffer[(position - self.at) as usize..])
+    }
+
+    fn fill(&mut self, position: u32, len: usize) -> std::io::Result<()> {
+        self.buffer.resize(len, 0);
+        self.at = position;
+        read_exact_at(&*self.file, u64::from(position), &mut self.buffer)
+    }
+}
+
+// --- producers -----------------------------------------------------------------------------------------------------
+
+/// Offsets of the snapshots in the directory, ascending.
+pub(super) fn snapshots(files: Files<'_>) -> Result<Vec<Offset>, StorageError> {
+    let mut found = Vec::new();
+    for entry in files.disk.list(files.dir).at(files.dir)? {
+        if let Some((offset, SNAPSHOT)) = parse(&entry.name) {
+            found.push(offset);
+        }
+    }
+    found.sort_unstable();
+    Ok(found)
+}
+
+/// Brings the producers to what they were at the log's end. After a truncation.
+pub(super) fn rebuild_producers(log: &mut Log) -> Result<(), StorageError> {
+    replay_producers(log, Offset::MAX)
+}
+
+/// Brings the producers to the log's end: the newest usable snapshot, and every batch after it. Segments from
+/// `recovered_from` on get their index of aborted transactions anew, so the snapshot must not be above that.
+fn replay_producers(log: &mut Log, recovered_from: Offset) -> Result<(), StorageError> {
+    let files = Files { disk: &**log.dir.disk(), dir: &log.path };
+    let limit = recovered_from.min(log.end);
+    let mut state = ProducerState::new(log.segments.first_base().unwrap_or(log.end));
+    for at in snapshots(files)?.into_iter().rev() {
+        let path = files.path(at, SNAPSHOT);
+        let usable = at <= limit
+            && match read_file(files.disk, &path, SNAPSHOT_BYTES_MAX) {
+                // Nobody is forgotten here; whoever has been silent for too long is forgotten by the clock.
+                Ok(bytes) => match ProducerState::from_bytes(&bytes, at, 0, i64::MAX) {
+                    Ok(found) => {
+                        state = found;
+                        true
+                    }
+                    Err(error) => {
+                        tracing::warn!(file = %path.display(), %error, "snapshot is not used");
+                        false
+                    }
+                },
+                Err(e) => return Err(StorageError::io(&path, e)),
+            };
+        if usable {
+            break;
+        }
+        files.disk.remove_file(&path).at(&path)?;
+    }
+    let from = state.end_offset();
+    let mut aborted: Vec<(usize, Vec<AbortedTxn>)> = Vec::new();
+    if from < log.end || recovered_from < log.end {
+        let first = log.segments.floor(from);
+        for (i, segment) in log.segments.iter_mut().enumerate().skip(first) {
+            let mut ended = Vec::new();
+            replay_segment(files, segment, from, log.config.index_interval_bytes, &mut state, &mut ended)?;
+            if segment.base >= recovered_from {
+                aborted.push((i, ended));
+            }
+        }
+    }
+    state.advance_to(log.end);
+    for (i, ended) in aborted {
+        if let Some(segment) = log.segments.get_mut(i) {
+            segment.set_aborted(files, ended)?;
+        }
+    }
+    log.producers = state;
+    Ok(())
+}
+
+fn replay_segment(
+    files: Files<'_>,
+    segment: &mut Segment,
+    from: Offset,
+    interval: u32,
+    state: &mut ProducerState,
+    ended: &mut Vec<AbortedTxn>,
+) -> Result<(), StorageError> {
+    let base = segment.base;
+    let path = files.path(base, LOG);
+    let begin = if from <= base {
+        0
+    } else {
+        match segment.find(files, from, interval)? {
+            Some(batch) => batch.position,
+            None => return Ok(()),
+        }
+    };
+    let file = segment.file(files)?;
+    let mut reader = Chunks::new(file, segment.size);
+    let mut position = begin;
+    while position < segment.size {
+        let bytes = reader.at(position).at(&path)?;
+        let corrupt =
+            |why: String| StorageError::Corrupt { path: path.clone(), position: u64::from(position), why };
+        let batch = Batch::first_of(bytes).map_err(|e| corrupt(e.to_string()))?;
+        let header = batch.header();
+        if header.has_producer_id() && header.last_offset() >= from {
+            let completed = state.replay(&batch).map_err(|e: ReplayError| corrupt(e.to_string()))?;
+            if let Some(txn) = completed.filter(|txn| txn.aborted) {
+                ended.push(AbortedTxn::from(txn));
+            }
+        }
+        position += batch.bytes().len() as u32;
+    }
+    Ok(())
+}
