@@ -471,12 +471,48 @@ fn plan(
 /// The checksum of `new` and a tail of `tail_bytes`, given that of `old` and the same tail: the checksum is linear, so
 /// the tail need not be read again.
 fn crc_after_rewrite(whole: u32, old: &[u8], new: &[u8], tail_bytes: usize) -> u32 {
-    whole ^ crc32c::crc32c_combine(crc32c::crc32c(old) ^ crc32c::crc32c(new), 0, tail_bytes)
+    let changed = crc32c::crc32c(old) ^ crc32c::crc32c(new);
+    // Each byte of the tail multiplies by x^8.
+    let mut bytes = tail_bytes;
+    let mut shifted = changed;
+    for power in &CRC_POWERS {
+        if bytes & 1 != 0 {
+            shifted = crc_multiply(*power, shifted);
+        }
+        bytes >>= 1;
+    }
+    whole ^ shifted
+}
+
+/// x^8, x^16, x^32, ... modulo CRC-32C's polynomial: what 1, 2, 4, ... bytes behind a checksum do to it.
+const CRC_POWERS: [u32; 32] = {
+    let mut powers = [1 << (31 - 8); 32];
+    let mut at = 1;
+    while at < powers.len() {
+        powers[at] = crc_multiply(powers[at - 1], powers[at - 1]);
+        at += 1;
+    }
+    powers
+};
+
+/// The product of two polynomials modulo CRC-32C's, bit 31 being x^0.
+const fn crc_multiply(a: u32, mut b: u32) -> u32 {
+    const POLYNOMIAL: u32 = 0x82f6_3b78;
+    let mut product = 0;
+    let mut bit = 31;
+    loop {
+        product ^= b & (a >> bit & 1).wrapping_neg();
+        if bit == 0 {
+            return product;
+        }
+        bit -= 1;
+        b = (b >> 1) ^ (POLYNOMIAL & (b & 1).wrapping_neg());
+    }
 }
 
 /// The walk over the records of a batch.
-struct Walk<'c> {
-    config: &'c ValidateConfig,
+struct Walk {
+    compacted: bool,
     base_timestamp: Ms,
     count: i32,
     next: i32,
@@ -488,8 +524,8 @@ struct Walk<'c> {
     refused_total: usize,
 }
 
-impl<'c> Walk<'c> {
-    fn new(header: BatchHeader<'_>, config: &'c ValidateConfig, now: Ms) -> Walk<'c> {
+impl Walk {
+    fn new(header: BatchHeader<'_>, config: &ValidateConfig, now: Ms) -> Walk {
         let (earliest, latest) = match config.timestamp_type {
             TimestampType::CreateTime => (
                 now.saturating_sub(config.timestamp_before_max_ms),
@@ -500,7 +536,7 @@ impl<'c> Walk<'c> {
         // An unlimited past is one, however far away.
         let earliest = if config.timestamp_before_max_ms == Ms::MAX { Ms::MIN } else { earliest };
         Walk {
-            config,
+            compacted: config.compacted,
             base_timestamp: header.base_timestamp(),
             count: header.records_count(),
             next: 0,
@@ -514,14 +550,18 @@ impl<'c> Walk<'c> {
 
     /// Walks over records that lie there whole.
     fn all(&mut self, mut payload: &[u8]) -> Result<(), ValidateError> {
-        while self.next < self.count {
+        // This loop is the hottest of all: what it changes is kept in registers.
+        let (mut next, mut max_timestamp) = (self.next, self.max_timestamp);
+        while next < self.count {
             if payload.is_empty() {
-                return Err(RecordError::TooFew(self.count - self.next).into());
+                return Err(RecordError::TooFew(self.count - next).into());
             }
             let (record, rest) = Record::take(payload)?;
             payload = rest;
-            self.one(&record)?;
+            self.one(&record, next, &mut max_timestamp)?;
+            next += 1;
         }
+        (self.next, self.max_timestamp) = (next, max_timestamp);
         if payload.is_empty() { Ok(()) } else { Err(RecordError::BytesAfterLast(payload.len()).into()) }
     }
 
@@ -531,7 +571,10 @@ impl<'c> Walk<'c> {
             let available = inflate.available();
             if let Some(bytes) = whole_record(available)? {
                 let (record, _) = Record::take(&available[..bytes])?;
-                self.one(&record)?;
+                let mut max_timestamp = self.max_timestamp;
+                self.one(&record, self.next, &mut max_timestamp)?;
+                self.max_timestamp = max_timestamp;
+                self.next += 1;
                 inflate.consume(bytes);
             } else if !inflate.more()? {
                 let error = match inflate.available() {
@@ -549,37 +592,46 @@ impl<'c> Walk<'c> {
         }
     }
 
-    #[inline]
-    fn one(&mut self, record: &Record<'_>) -> Result<(), ValidateError> {
-        if record.offset_delta != self.next {
-            return Err(ValidateError::OffsetDelta { index: self.next, offset_delta: record.offset_delta });
-        }
+    #[inline(always)]
+    fn one(&mut self, record: &Record<'_>, index: i32, max_timestamp: &mut Ms) -> Result<(), ValidateError> {
         let timestamp = record.timestamp(self.base_timestamp);
-        self.max_timestamp = self.max_timestamp.max(timestamp);
-        let keyless = self.config.compacted & record.key.is_none();
+        *max_timestamp = timestamp.max(*max_timestamp);
+        let misplaced = record.offset_delta != index;
+        let keyless = self.compacted & record.key.is_none();
         let untimely = (timestamp < self.earliest) | (timestamp > self.latest);
-        if keyless | untimely {
-            self.refuse(timestamp, keyless);
+        if misplaced | keyless | untimely {
+            self.refuse(index, record.offset_delta, timestamp, keyless)
+        } else {
+            Ok(())
         }
-        self.next += 1;
-        Ok(())
     }
 
     #[cold]
-    fn refuse(&mut self, timestamp: Ms, keyless: bool) {
+    #[inline(never)]
+    fn refuse(
+        &mut self,
+        index: i32,
+        offset_delta: i32,
+        timestamp: Ms,
+        keyless: bool,
+    ) -> Result<(), ValidateError> {
+        if offset_delta != index {
+            return Err(ValidateError::OffsetDelta { index, offset_delta });
+        }
         let (earliest, latest) = (self.earliest, self.latest);
         let issue = if keyless {
             RecordIssue::NoKey
         } else if timestamp == -1 {
             // No timestamp is never a wrong one.
-            return;
+            return Ok(());
         } else {
             RecordIssue::Timestamp { timestamp, earliest, latest }
         };
         self.refused_total += 1;
         if self.refused.len() < RECORD_ERRORS_MAX {
-            self.refused.push(RefusedRecord { batch_index: self.next, issue });
+            self.refused.push(RefusedRecord { batch_index: index, issue });
         }
+        Ok(())
     }
 
     fn finish(self) -> Result<Ms, ValidateError> {

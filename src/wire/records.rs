@@ -68,7 +68,7 @@ impl<'a> Record<'a> {
     }
 
     /// Takes the record at the front of `bytes`; returns it and the bytes behind it.
-    #[inline]
+    #[inline(always)]
     pub fn take(bytes: &'a [u8]) -> Result<(Record<'a>, &'a [u8]), RecordError> {
         let mut cursor = Cursor(bytes);
         let length = cursor.varint()?;
@@ -81,7 +81,7 @@ impl<'a> Record<'a> {
         Ok((record, cursor.0))
     }
 
-    #[inline]
+    #[inline(always)]
     fn body(body: &mut Cursor<'a>) -> Result<Record<'a>, RecordError> {
         let attributes = body.byte()? as i8;
         let timestamp_delta = body.varlong()?;
@@ -205,51 +205,55 @@ impl<'a> Cursor<'a> {
     }
 
     /// A zigzag varint of at most 5 bytes.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn varint(&mut self) -> Result<i32, RecordError> {
-        let mut raw = u32::from(self.byte()?);
-        if raw >= 0x80 {
-            raw &= 0x7f;
-            let mut shift = 7;
-            loop {
-                let next = u32::from(self.byte()?);
-                raw |= (next & 0x7f) << shift;
-                if next < 0x80 {
-                    break;
-                }
-                shift += 7;
-                if shift > 28 {
-                    return Err(RecordError::Varint);
-                }
+        // One and two bytes are nearly all there are, and worth a path without a loop.
+        let raw = match *self.0 {
+            [a, ref rest @ ..] if a < 0x80 => {
+                self.0 = rest;
+                u32::from(a)
             }
-        }
+            [a, b, ref rest @ ..] if b < 0x80 => {
+                self.0 = rest;
+                u32::from(a & 0x7f) | u32::from(b) << 7
+            }
+            _ => self.long_raw(5)? as u32,
+        };
         Ok((raw >> 1) as i32 ^ -((raw & 1) as i32))
     }
 
     /// A zigzag varint of at most 10 bytes.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn varlong(&mut self) -> Result<i64, RecordError> {
-        let mut raw = u64::from(self.byte()?);
-        if raw >= 0x80 {
-            raw &= 0x7f;
-            let mut shift = 7;
-            loop {
-                let next = u64::from(self.byte()?);
-                raw |= (next & 0x7f) << shift;
-                if next < 0x80 {
-                    break;
-                }
-                shift += 7;
-                if shift > 63 {
-                    return Err(RecordError::Varint);
-                }
+        let raw = match *self.0 {
+            [a, ref rest @ ..] if a < 0x80 => {
+                self.0 = rest;
+                u64::from(a)
             }
-        }
+            [a, b, ref rest @ ..] if b < 0x80 => {
+                self.0 = rest;
+                u64::from(a & 0x7f) | u64::from(b) << 7
+            }
+            _ => self.long_raw(10)?,
+        };
         Ok((raw >> 1) as i64 ^ -((raw & 1) as i64))
     }
 
+    #[inline(never)]
+    fn long_raw(&mut self, bytes_max: u32) -> Result<u64, RecordError> {
+        let mut raw = 0;
+        for at in 0..bytes_max {
+            let next = u64::from(self.byte()?);
+            raw |= (next & 0x7f) << (7 * at);
+            if next < 0x80 {
+                return Ok(raw);
+            }
+        }
+        Err(RecordError::Varint)
+    }
+
     /// A length that may be -1, and so many bytes.
-    #[inline]
+    #[inline(always)]
     fn nullable(&mut self) -> Result<Option<&'a [u8]>, RecordError> {
         match self.varint()? {
             -1 => Ok(None),
