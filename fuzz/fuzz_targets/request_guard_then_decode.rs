@@ -9,6 +9,7 @@ use libfuzzer_sys::fuzz_target;
 use ottla::wire::guard::{self, Limits};
 
 #[path = "../../tests/wire/allocations.rs"]
+#[allow(dead_code)]
 mod allocations;
 #[path = "../../tests/wire/dispatch.rs"]
 #[allow(dead_code)]

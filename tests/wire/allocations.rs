@@ -1,4 +1,4 @@
-//! An allocator that remembers the largest request of a thread.
+//! An allocator that remembers what a thread asks for: the largest request and the sum.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -7,11 +7,13 @@ struct Counting;
 
 thread_local! {
     static LARGEST: Cell<usize> = const { Cell::new(0) };
+    static SUM: Cell<usize> = const { Cell::new(0) };
 }
 
 fn note(size: usize) {
     // A thread that is going away has no cell any more, and nobody asks for its value.
     let _ = LARGEST.try_with(|largest| largest.set(largest.get().max(size)));
+    let _ = SUM.try_with(|sum| sum.set(sum.get().saturating_add(size)));
 }
 
 // SAFETY: every call goes to the system's allocator with the arguments as they came.
@@ -48,4 +50,11 @@ pub fn largest<T>(run: impl FnOnce() -> T) -> (usize, T) {
     LARGEST.set(0);
     let result = run();
     (LARGEST.get(), result)
+}
+
+/// Bytes of all allocations that this thread asks for while `run` runs, given back or not.
+pub fn sum<T>(run: impl FnOnce() -> T) -> (usize, T) {
+    SUM.set(0);
+    let result = run();
+    (SUM.get(), result)
 }

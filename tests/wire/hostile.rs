@@ -4,9 +4,10 @@ use std::sync::LazyLock;
 
 use bytes::Bytes;
 use ottla::schema::layout::MessageLayout;
+use ottla::wire::guard::{self, GuardError, Limits};
 use proptest::prelude::*;
 
-use super::allocations::largest;
+use super::allocations::{largest, sum};
 use super::dispatch;
 use super::generate::{Generated, Length, Shape, generate};
 use super::messages::{check, every_layout, seed};
@@ -74,6 +75,32 @@ fn hostile_lengths_in_every_place_of_every_message_cost_nothing() {
         }
     }
     assert!(places > 50_000, "only {places} places");
+}
+
+/// The guard's budget is only worth something if decoding costs no more than the guard has counted.
+#[test]
+fn decoding_costs_no_more_than_the_guard_counts() {
+    for (key, side, version, layout) in every_layout() {
+        for n in 0..20 {
+            let shape = if n % 2 == 0 { Shape::Full } else { Shape::Unknown };
+            let body = Bytes::from(generate(layout, version, shape, seed(key, side, version, n)).bytes);
+            // The frame is shared before it is decoded, as a connection's is.
+            let _frame = body.clone();
+            let Some(codec) = dispatch::of(key, side) else { continue };
+            if !codec.versions.contains(&version) {
+                continue;
+            }
+            let (cost, decoded) = sum(|| (codec.decode)(body.clone(), version));
+            assert_eq!(decoded, Ok(()));
+            let Some(memory) = cost.checked_sub(1) else { continue };
+            let limits = Limits { memory, ..Limits::default() };
+            assert_eq!(
+                guard::check_layout(layout, version, &body, &limits),
+                Err(GuardError::Memory),
+                "API {key} {side:?} v{version} {shape:?} #{n} costs {cost} bytes, and the guard counts less"
+            );
+        }
+    }
 }
 
 static ALL: LazyLock<Vec<(i16, dispatch::Side, i16, &MessageLayout)>> =

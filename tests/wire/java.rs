@@ -7,12 +7,14 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use ottla::schema::groups::GroupRecord;
+use ottla::schema::metadata::MetadataRecord;
 
 use super::dispatch::{self, Side};
 use super::generate::{Shape, generate};
 use super::messages::{SHAPES, every_layout, seed};
-use super::records::RECORDS;
+use super::records::{RECORDS, Record};
 
 /// Messages per API, version and shape.
 const MESSAGES: u64 = 12;
@@ -139,6 +141,83 @@ fn fields_that_a_version_lacks_have_javas_defaults() {
         }
         let refused = answers.iter().filter(|answer| answer.starts_with("error")).count();
         assert!(refused * 4 < answers.len(), "{refused} of {} refused", answers.len());
+        compare(&what, &expected, &answers);
+    }
+}
+
+/// The types of `__consumer_offsets`, by the names of their keys and values.
+const GROUP_TYPES: &[(i16, &str)] = &[
+    (1, "OffsetCommit"),
+    (2, "GroupMetadata"),
+    (3, "ConsumerGroupMetadata"),
+    (4, "ConsumerGroupPartitionMetadata"),
+    (5, "ConsumerGroupMemberMetadata"),
+    (6, "ConsumerGroupTargetAssignmentMetadata"),
+    (7, "ConsumerGroupTargetAssignmentMember"),
+    (8, "ConsumerGroupCurrentMemberAssignment"),
+    (10, "ShareGroupMemberMetadata"),
+    (11, "ShareGroupMetadata"),
+    (12, "ShareGroupTargetAssignmentMetadata"),
+    (13, "ShareGroupTargetAssignmentMember"),
+    (14, "ShareGroupCurrentMemberAssignment"),
+    (15, "ShareGroupStatePartitionMetadata"),
+    (16, "ConsumerGroupRegularExpression"),
+    (17, "StreamsGroupMetadata"),
+    (19, "StreamsGroupMemberMetadata"),
+    (20, "StreamsGroupTargetAssignmentMetadata"),
+    (21, "StreamsGroupTargetAssignmentMember"),
+    (22, "StreamsGroupCurrentMemberAssignment"),
+    (23, "StreamsGroupTopology"),
+];
+
+fn record(name: &str) -> &'static Record {
+    RECORDS.iter().find(|record| record.name == name).unwrap_or_else(|| panic!("no {name}"))
+}
+
+/// What stands around a record in the log: frames, types and versions, as Kafka's coordinators and
+/// controllers read and write them.
+#[test]
+fn javas_serdes_read_what_stands_in_the_logs() {
+    let (mut input, mut what, mut expected) = (String::new(), Vec::new(), Vec::new());
+    for (&api_key, record) in MetadataRecord::TYPES.iter().zip(RECORDS) {
+        for version in record.layout.versions.min..=record.layout.versions.max {
+            for n in 0..MESSAGES {
+                let mut value = vec![1, api_key as u8, version as u8];
+                value.extend(generate(&record.layout, version, Shape::Mixed, n).bytes);
+                let (decoded, read) = MetadataRecord::decode_versioned(Bytes::from(value)).expect("a record");
+                assert_eq!((decoded.name(), decoded.api_key(), read), (record.name, api_key, version));
+                let mut written = BytesMut::new();
+                decoded.encode(&mut written, version).expect("what was read can be written");
+                let _ = writeln!(input, "metadata-log 0 0 {}", hex(&written));
+                what.push(format!("{} v{version} #{n}", record.name));
+                expected.push(hex(&written));
+            }
+        }
+    }
+    for &(kind, name) in GROUP_TYPES {
+        let (key_layout, value_layout) =
+            (&record(&format!("{name}Key")).layout, &record(&format!("{name}Value")).layout);
+        for version in value_layout.versions.min..=value_layout.versions.max {
+            for n in 0..MESSAGES {
+                let mut key = kind.to_be_bytes().to_vec();
+                key.extend(generate(key_layout, 0, Shape::Mixed, n).bytes);
+                let mut value = version.to_be_bytes().to_vec();
+                value.extend(generate(value_layout, version, Shape::Mixed, n).bytes);
+                let value = (n > 0).then(|| Bytes::from(value));
+                let decoded = GroupRecord::decode(&Bytes::from(key), value.as_ref()).expect("a record");
+                assert_eq!((decoded.kind(), decoded.is_tombstone()), (kind, n == 0));
+                let (key, value) = decoded.encode().expect("what was read can be written");
+                let bytes = match value {
+                    Some(value) => format!("{}-{}", hex(&key), hex(&value)),
+                    None => hex(&key),
+                };
+                let _ = writeln!(input, "group-log 0 0 {bytes}");
+                what.push(format!("{name} v{version} #{n}"));
+                expected.push(bytes);
+            }
+        }
+    }
+    if let Some(answers) = java(input) {
         compare(&what, &expected, &answers);
     }
 }

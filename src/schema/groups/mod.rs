@@ -181,22 +181,15 @@ group_records! {
     23 => StreamsGroupTopology(StreamsGroupTopologyKey, StreamsGroupTopologyValue);
 }
 
-/// The version that a value is written in: what a reader of Kafka's last release understands.
+/// The version that a value is written in, as Kafka 4.4 does.
 trait WrittenVersion {
     fn written_version(&self) -> i16;
 }
 
 impl WrittenVersion for OffsetCommitValue {
-    /// Version 1 is the only one with an expiry; version 4 is needed for a topic id only, and readers
-    /// before Kafka 4.1 do not know it.
+    /// Version 1 is the only one with an expiry.
     fn written_version(&self) -> i16 {
-        if self.expire_timestamp != -1 {
-            1
-        } else if self.topic_id.is_nil() {
-            3
-        } else {
-            4
-        }
+        if self.expire_timestamp == -1 { 4 } else { 1 }
     }
 }
 
@@ -255,7 +248,7 @@ mod tests {
         let v = v.unwrap();
         assert_eq!(
             &v[..],
-            &[0, 3, 0, 0, 0, 0, 0, 0, 0, 5, 255, 255, 255, 255, 0, 1, b'm', 0, 0, 0, 0, 0, 0, 0, 6]
+            &[0, 4, 0, 0, 0, 0, 0, 0, 0, 5, 255, 255, 255, 255, 2, b'm', 0, 0, 0, 0, 0, 0, 0, 6, 0]
         );
         assert_eq!(GroupRecord::decode(&k, Some(&v)).unwrap(), record);
         assert_eq!(GroupRecord::decode(&k, None).unwrap(), GroupRecord::OffsetCommit(key.clone(), None));
