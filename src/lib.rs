@@ -36,3 +36,4 @@ pub mod coordinator;
 
 #[cfg(any(test, feature = "sim"))]
 pub mod sim;
+pub mod cli;
