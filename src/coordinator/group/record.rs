@@ -91,7 +91,10 @@ impl LogRecord for GroupRecord {
             }))
         };
         use ForeignKind::{Consumer, Share, Streams};
-        Ok(match wire::GroupRecord::decode(key_bytes, value)? {
+        // Of foreign groups only the keys are looked at, so that nothing in their values can keep a partition from
+        // loading whole.
+        let is_served = matches!(key_bytes.first_chunk(), Some([0, 0..=2]));
+        Ok(match wire::GroupRecord::decode(key_bytes, value.filter(|_| is_served))? {
             Wire::OffsetCommit(key, value) => Some(GroupRecord::Offset {
                 group: key.group.into(),
                 topic: key.topic.into(),

@@ -456,3 +456,42 @@ fn subscribed_topics(metadata: &[u8]) -> Option<Vec<String>> {
     }
     Some(topics)
 }
+
+impl ClassicGroup {
+    /// Panics if the group contradicts itself: for tests of any depth.
+    pub fn check(&self) {
+        let members = &self.members;
+        let joining = members.values().filter(|m| m.is_joining()).count();
+        assert_eq!(self.joining, joining, "joins are counted");
+        assert_eq!(
+            members.is_empty(),
+            self.is(State::Empty) || (members.is_empty() && self.join_timer.is_some())
+        );
+        assert!(self.leader.as_ref().is_none_or(|leader| self.has(leader)), "the leader is a member");
+        assert!(self.leader.is_some() || members.is_empty(), "a group with members has a leader");
+        assert!(self.pending_syncs.iter().all(|id| self.has(id)), "who is awaited is a member");
+        assert!(self.pending_joins.keys().all(|id| !self.has(id)), "a pending id is no member");
+        for (instance, id) in &self.static_members {
+            let named = members.get(id).and_then(|m| m.instance_id.as_ref());
+            assert_eq!(named, Some(instance), "static members are members under their name");
+        }
+        for member in members.values() {
+            assert!(member.session.is_some() || member.is_excused(), "somebody watches {}", member.id);
+            assert!(member.sync.is_none() || self.is(State::CompletingRebalance), "syncs wait in one state");
+            assert!(member.join.is_none() || self.is(State::PreparingRebalance), "joins wait in one state");
+        }
+        if self.is(State::PreparingRebalance) {
+            assert!(self.join_timer.is_some(), "a join phase ends");
+        }
+        if self.is(State::CompletingRebalance) {
+            let leader_awaited =
+                self.leader.as_ref().is_some_and(|leader| self.pending_syncs.contains(leader));
+            assert!(self.sync_timer.is_some() && leader_awaited, "a sync phase ends");
+        }
+        if self.is(State::Stable) || self.is(State::CompletingRebalance) {
+            let protocol = self.protocol.as_ref().expect("a generation has a protocol");
+            let all_know = members.values().all(|m| m.protocols.iter().any(|p| p.name == *protocol));
+            assert!(all_know, "every member knows the protocol");
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! A group shard with the log it writes, driven by hand: time moves when told to.
+
+use std::collections::BTreeSet;
+
+use ottla::coordinator::group::state::Hard;
+use ottla::coordinator::group::{Command, GroupConfigs, GroupShard, Reply, record::GroupRecord};
+use ottla::coordinator::shard::{Cx, Entry, LogRecord, Output, Producer, Shard, Ticket};
+use ottla::metadata::{MetadataDelta, MetadataImage};
+use ottla::types::{Ms, Rng};
+
+/// When the machines' time begins.
+pub(super) const BEGINNING: Ms = 1_000_000;
+
+/// What a step brought about.
+#[derive(Default)]
+pub(super) struct Done {
+    pub(super) records: Vec<GroupRecord>,
+    pub(super) replies: Vec<(Ticket, Reply)>,
+}
+
+/// A shard.
+pub(super) struct Machine {
+    pub(super) config: GroupConfigs,
+    pub(super) hard: Hard,
+    pub(super) soft: <GroupShard as Shard>::Soft,
+    /// What was written, in its log form.
+    pub(super) log: Vec<Entry<GroupRecord>>,
+    pub(super) now: Ms,
+    pub(super) open: BTreeSet<Ticket>,
+    image: MetadataImage,
+    rng: Rng,
+    tickets: u64,
+}
+
+impl Machine {
+    pub(super) fn new(config: GroupConfigs, seed: u64) -> Machine {
+        let mut machine = Machine {
+            config,
+            hard: Hard::default(),
+            soft: Default::default(),
+            log: Vec::new(),
+            now: BEGINNING,
+            open: BTreeSet::new(),
+            image: MetadataImage::empty(),
+            rng: Rng::new(seed),
+            tickets: 0,
+        };
+        machine.call(|hard, soft, cx, _| GroupShard::loaded(hard, soft, cx));
+        machine
+    }
+
+    fn call(
+        &mut self,
+        call: impl FnOnce(
+            &Hard,
+            &mut <GroupShard as Shard>::Soft,
+            &mut Cx<'_, GroupConfigs>,
+            &mut Output<GroupShard>,
+        ),
+    ) -> Done {
+        let mut out = Output::default();
+        let mut cx = Cx {
+            now: self.now,
+            monotonic: self.now,
+            cluster: &self.image,
+            config: &self.config,
+            rng: &mut self.rng,
+        };
+        call(&self.hard, &mut self.soft, &mut cx, &mut out);
+        for record in &out.records {
+            self.append(Entry::Record { producer: out.as_producer, record: record.clone() });
+        }
+        for (ticket, _) in &out.replies {
+            assert!(self.open.remove(ticket), "{ticket:?} is answered twice, or was never asked");
+        }
+        Done { records: out.records, replies: out.replies }
+    }
+
+    /// Writes an entry and replays it, as the runtime does; what is kept went through its log form.
+    pub(super) fn append(&mut self, entry: Entry<GroupRecord>) {
+        let kept = match &entry {
+            Entry::Record { producer, record } => {
+                let (key, value) = record.encode().expect("every record can be written");
+                let read =
+                    GroupRecord::decode(Some(&key), value.as_ref()).expect("and read").expect("and known");
+                Entry::Record { producer: *producer, record: read }
+            }
+            Entry::EndTxn { .. } => entry.clone(),
+        };
+        GroupShard::replay(&mut self.hard, self.log.len() as i64, entry);
+        self.log.push(kept);
+    }
+
+    /// Asks.
+    pub(super) fn ask(&mut self, command: Command) -> (Ticket, Done) {
+        self.tickets += 1;
+        let ticket = Ticket(self.tickets);
+        self.open.insert(ticket);
+        let done = self.call(|hard, soft, cx, out| GroupShard::handle(hard, soft, cx, ticket, command, out));
+        (ticket, done)
+    }
+
+    /// When something is due next.
+    pub(super) fn next_deadline(&self) -> Option<Ms> {
+        GroupShard::next_deadline(&self.soft)
+    }
+
+    /// Goes to the next deadline, if it is not after `until`, and does what is due there.
+    pub(super) fn next_due(&mut self, until: Ms) -> Option<Done> {
+        let due = self.next_deadline().filter(|at| *at <= until)?;
+        self.now = self.now.max(due);
+        Some(self.call(|hard, soft, cx, out| GroupShard::on_deadline(hard, soft, cx, out)))
+    }
+
+    /// Topics are deleted.
+    pub(super) fn delete_topics(&mut self, names: &[&str]) -> Done {
+        let mut delta = MetadataDelta::from(&self.image);
+        for (i, name) in names.iter().enumerate() {
+            let id = ottla::types::TopicId(uuid::Uuid::from_u128(i as u128 + 1));
+            delta.topics_deleted.insert(id, (*name).into());
+        }
+        self.call(|hard, soft, cx, out| GroupShard::metadata_changed(hard, soft, cx, &delta, out))
+    }
+
+    /// What a restart finds.
+    pub(super) fn replayed(&self) -> Hard {
+        let mut hard = Hard::default();
+        for (at, entry) in self.log.iter().enumerate() {
+            GroupShard::replay(&mut hard, at as i64, entry.clone());
+        }
+        hard
+    }
+
+    /// A crash and a restart. Who waited is not answered; the tickets are given back.
+    pub(super) fn restart(&mut self) -> BTreeSet<Ticket> {
+        self.hard = self.replayed();
+        self.soft = Default::default();
+        let lost = std::mem::take(&mut self.open);
+        self.call(|hard, soft, cx, _| GroupShard::loaded(hard, soft, cx));
+        lost
+    }
+
+    /// The end of a transaction.
+    pub(super) fn end_txn(&mut self, producer: i64, committed: bool) {
+        self.append(Entry::EndTxn { producer: Producer { id: producer, epoch: 0 }, committed });
+    }
+
+    /// What must hold at all times.
+    pub(super) fn check(&self) {
+        assert_eq!(self.hard, self.replayed(), "what was written gives the same state again");
+        for group in self.soft.groups() {
+            assert!(self.hard.classic(&group.id).is_some(), "{} is live and not in the topic", group.id);
+            group.check();
+        }
+        for (group, _) in self.hard.offsets.iter() {
+            assert!(self.hard.groups.contains_key(group), "{group} has offsets and is no group");
+        }
+    }
+}
+
+impl Machine {
+    /// Goes on from a state that was loaded elsewhere. Its log is not this machine's, so [`Machine::check`] does not
+    /// hold from here on.
+    pub(super) fn take_over(&mut self, hard: Hard) {
+        self.hard = hard;
+        self.soft = Default::default();
+        self.call(|hard, soft, cx, _| GroupShard::loaded(hard, soft, cx));
+    }
+}

@@ -1,0 +1,6 @@
+//! The group coordinator, as a state machine.
+
+mod fixture;
+mod machine;
+mod random;
+mod scripts;
