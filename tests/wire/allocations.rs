@@ -46,14 +46,14 @@ unsafe impl GlobalAlloc for Counting {
 static COUNTING: Counting = Counting;
 
 /// Bytes of the largest single allocation that this thread asks for while `run` runs.
-pub fn largest<T>(run: impl FnOnce() -> T) -> (usize, T) {
+pub(crate) fn largest<T>(run: impl FnOnce() -> T) -> (usize, T) {
     LARGEST.set(0);
     let result = run();
     (LARGEST.get(), result)
 }
 
 /// Bytes of all allocations that this thread asks for while `run` runs, given back or not.
-pub fn sum<T>(run: impl FnOnce() -> T) -> (usize, T) {
+pub(crate) fn sum<T>(run: impl FnOnce() -> T) -> (usize, T) {
     SUM.set(0);
     let result = run();
     (SUM.get(), result)

@@ -6,21 +6,21 @@ use ottla::schema::api;
 
 /// Requests or responses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Side {
+pub(crate) enum Side {
     Request,
     Response,
 }
 
 /// What a message's type makes of bytes.
-pub struct Codec {
+pub(crate) struct Codec {
     /// The versions that the type has.
-    pub versions: std::ops::RangeInclusive<i16>,
+    pub(crate) versions: std::ops::RangeInclusive<i16>,
     /// Reads all of the bytes in the first version, and what it then writes in the second.
-    pub again: fn(Bytes, i16, i16) -> Result<Vec<u8>, String>,
+    pub(crate) again: fn(Bytes, i16, i16) -> Result<Vec<u8>, String>,
     /// Only reads.
-    pub decode: fn(Bytes, i16) -> Result<(), String>,
+    pub(crate) decode: fn(Bytes, i16) -> Result<(), String>,
     /// Whether unknown tagged fields are kept, as kafka-protocol does and our own types do not.
-    pub keeps_unknown: bool,
+    pub(crate) keeps_unknown: bool,
 }
 
 fn again<T: Decodable + Encodable>(mut body: Bytes, read: i16, write: i16) -> Result<Vec<u8>, String> {
@@ -53,7 +53,7 @@ fn codec<T: Decodable + Encodable + Message>() -> Codec {
 macro_rules! codecs {
     ($($key:literal => $request:ident, $response:ident;)*) => {
         /// The codec of an API's requests or responses; `None` if there is no type for them yet.
-        pub fn of(api_key: i16, side: Side) -> Option<Codec> {
+        pub(crate) fn of(api_key: i16, side: Side) -> Option<Codec> {
             Some(match (api_key, side) {
                 $(
                     ($key, Side::Request) => codec::<api::$request>(),

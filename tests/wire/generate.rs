@@ -5,25 +5,25 @@ use ottla::schema::layout::{FieldLayout, Kind, MessageLayout, StructLayout};
 use ottla::types::Rng;
 
 /// A message and where its lengths stand.
-pub struct Generated {
-    pub bytes: Vec<u8>,
-    pub lengths: Vec<Length>,
+pub(crate) struct Generated {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) lengths: Vec<Length>,
 }
 
 /// A length or count within a message.
 #[derive(Clone, Copy, Debug)]
-pub struct Length {
+pub(crate) struct Length {
     /// Where it begins.
-    pub at: usize,
+    pub(crate) at: usize,
     /// Bytes that it takes.
-    pub size: usize,
+    pub(crate) size: usize,
     /// Whether it is a variable-length integer.
-    pub compact: bool,
+    pub(crate) compact: bool,
 }
 
 /// What to put in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shape {
+pub(crate) enum Shape {
     /// Nulls and empty values wherever they can be, no tagged fields.
     Bare,
     /// Values everywhere, all tagged fields.
@@ -36,7 +36,7 @@ pub enum Shape {
     Explicit,
 }
 
-pub fn generate(layout: &MessageLayout, version: i16, shape: Shape, seed: u64) -> Generated {
+pub(crate) fn generate(layout: &MessageLayout, version: i16, shape: Shape, seed: u64) -> Generated {
     let mut rng = Rng::new(seed);
     let mut unknown = rng.split();
     let flexible = layout.flexible.has(version);

@@ -11,10 +11,10 @@ use super::generate::{Shape, generate};
 
 /// Messages per API, version and shape.
 const MESSAGES: u64 = 12;
-pub const SHAPES: [Shape; 4] = [Shape::Bare, Shape::Full, Shape::Mixed, Shape::Unknown];
+pub(crate) const SHAPES: [Shape; 4] = [Shape::Bare, Shape::Full, Shape::Mixed, Shape::Unknown];
 
 /// Every API, side and version with its layout.
-pub fn every_layout() -> impl Iterator<Item = (i16, Side, i16, &'static MessageLayout)> {
+pub(crate) fn every_layout() -> impl Iterator<Item = (i16, Side, i16, &'static MessageLayout)> {
     let of = |key: i16| {
         [(Side::Request, requests::layout(key)), (Side::Response, responses::layout(key))]
             .into_iter()
@@ -26,11 +26,11 @@ pub fn every_layout() -> impl Iterator<Item = (i16, Side, i16, &'static MessageL
 }
 
 /// The same seed for the same message everywhere, so that a failure can be repeated.
-pub fn seed(key: i16, side: Side, version: i16, n: u64) -> u64 {
+pub(crate) fn seed(key: i16, side: Side, version: i16, n: u64) -> u64 {
     (key as u64) << 40 | (side as u64) << 32 | (version as u64) << 16 | n
 }
 
-pub fn check(key: i16, side: Side, version: i16, body: &[u8]) -> Result<(), guard::GuardError> {
+pub(crate) fn check(key: i16, side: Side, version: i16, body: &[u8]) -> Result<(), guard::GuardError> {
     match side {
         Side::Request => guard::check(key, version, body, &Limits::default()),
         Side::Response => guard::check_response(key, version, body, &Limits::default()),

@@ -12,17 +12,17 @@ use super::generate::{Shape, generate};
 const ALLOCATION_MAX: usize = 64 << 10;
 
 /// A type of record.
-pub struct Record {
+pub(crate) struct Record {
     /// The name of its class in Java.
-    pub name: &'static str,
-    pub layout: MessageLayout,
+    pub(crate) name: &'static str,
+    pub(crate) layout: MessageLayout,
     /// Reads all of the bytes in the first version, and what it then writes in the second.
-    pub again: fn(Bytes, i16, i16) -> Result<Vec<u8>, String>,
+    pub(crate) again: fn(Bytes, i16, i16) -> Result<Vec<u8>, String>,
 }
 
 macro_rules! records {
     ($($module:ident: $($name:ident),*;)*) => {
-        pub const RECORDS: &[Record] = &[$($(Record {
+        pub(crate) const RECORDS: &[Record] = &[$($(Record {
             name: stringify!($name),
             layout: schema::$module::$name::LAYOUT,
             again: |mut bytes, read, write| {
