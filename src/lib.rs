@@ -30,6 +30,8 @@ pub mod wire;
 
 pub mod storage;
 
+pub mod quorum;
+
 pub mod controller;
 
 pub mod coordinator;

@@ -24,7 +24,10 @@ pub(super) fn register(facts: &Facts<'_>, wanted: &BrokerRegistration) -> Result
     }
     let existing = facts.image.brokers().get(wanted.id);
     let same_incarnation = existing.filter(|b| b.incarnation == wanted.incarnation);
-    if existing.is_some() && same_incarnation.is_none() && facts.live.has_session(wanted.id, facts.now) {
+    if existing.is_some()
+        && same_incarnation.is_none()
+        && facts.live.has_session(wanted.id, facts.monotonic_ms)
+    {
         return Err(ApiError::new(
             ErrorCode::DuplicateBrokerRegistration,
             "Another broker is registered with that broker id.",

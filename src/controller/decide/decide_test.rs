@@ -43,6 +43,7 @@ impl Cluster {
             image: &self.image,
             live: &self.live,
             now: 0,
+            monotonic_ms: 0,
             next_offset: self.image.offset() + 1,
             rules: &self.rules,
         };

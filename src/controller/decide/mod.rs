@@ -34,6 +34,8 @@ pub struct Facts<'a> {
     pub live: &'a Liveness,
     /// The wall clock.
     pub now: Ms,
+    /// A clock that never jumps, of which sessions are.
+    pub monotonic_ms: Ms,
     /// Offset that the first record of this decision will get.
     pub next_offset: Offset,
     /// What is set by configuration.
@@ -69,6 +71,15 @@ pub struct Decision {
 
 /// Decides one command. An error writes nothing.
 pub fn decide(facts: &Facts<'_>, command: &Command, rng: &mut Rng) -> Result<Decision, ApiError> {
+    // What happens to a broker concerns all its partitions, however many: there is no smaller step.
+    let is_limited = !matches!(
+        command,
+        Command::RegisterBroker(_)
+            | Command::UnregisterBroker(_)
+            | Command::BrokerHeartbeat(_)
+            | Command::FenceBroker { .. }
+            | Command::AlterPartition { .. }
+    );
     let decision = match command {
         Command::CreateTopics { topics, validate_only } => topics::create(facts, topics, *validate_only, rng),
         Command::DeleteTopics(topics) => topics::delete(facts, topics),
@@ -93,7 +104,7 @@ pub fn decide(facts: &Facts<'_>, command: &Command, rng: &mut Rng) -> Result<Dec
             partitions::alter(facts, *broker, *epoch, partitions)
         }
     }?;
-    if decision.records.len() > RECORDS_PER_COMMAND_MAX {
+    if is_limited && decision.records.len() > RECORDS_PER_COMMAND_MAX {
         return Err(ApiError::new(
             ErrorCode::PolicyViolation,
             "Unable to perform excessively large batch operation.",

@@ -1,0 +1,199 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::*;
+use crate::config::{Layers, Props};
+use crate::controller::command::{BrokerRegistration, NewTopic, TopicRef};
+use crate::controller::registration;
+use crate::metadata::Endpoint;
+use crate::metadata::features::METADATA_VERSION;
+use crate::metadata::versions::METADATA_VERSION_MAX;
+use crate::quorum::{Publisher, QuorumConfig, Voter};
+use crate::schema::metadata::FeatureLevelRecord;
+
+pub(crate) fn quorum_config(dir: &std::path::Path) -> QuorumConfig {
+    let directory_id = Uuid::from_u128(4711);
+    let voter =
+        Voter { directory: directory_id, endpoints: vec![("CONTROLLER".into(), "127.0.0.1".into(), 9093)] };
+    QuorumConfig {
+        node_id: 1,
+        log_dir: dir.to_owned(),
+        directory_id,
+        voters: BTreeMap::from([(1, voter)]),
+        segment_bytes: 1 << 30,
+        snapshot_bytes: 20 << 20,
+        snapshot_interval_ms: 3_600_000,
+        election_timeout_ms: 1000,
+        fetch_timeout_ms: 2000,
+    }
+}
+
+fn rules() -> Rules {
+    Rules {
+        node_id: 1,
+        cluster_id: "c".into(),
+        default_partitions: 1,
+        default_replication_factor: 1,
+        layers: Layers::new(Props::new()),
+        features: Vec::new(),
+    }
+}
+
+fn bootstrap() -> Vec<MetadataRecord> {
+    vec![FeatureLevelRecord { name: METADATA_VERSION.into(), feature_level: METADATA_VERSION_MAX }.into()]
+}
+
+struct Node {
+    env: Env,
+    quorum: Quorum,
+    controller: ControllerHandle,
+}
+
+async fn start_node(dir: &std::path::Path) -> Node {
+    let env = Env::os();
+    let quorum = Quorum::start(&env, quorum_config(dir), Publisher::new()).await.unwrap();
+    let config = ControllerConfig { rules: rules(), session_timeout_ms: 9000, bootstrap: bootstrap() };
+    let controller = start(&env, quorum.clone(), config);
+    Node { env, quorum, controller }
+}
+
+fn ids(image: &MetadataImage) -> Vec<(crate::types::TopicId, usize)> {
+    image.topics().iter().map(|t| (t.id, t.partitions.len())).collect()
+}
+
+fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(20)
+}
+
+impl Node {
+    async fn join(&self) -> i64 {
+        let features = vec![crate::metadata::FeatureRange {
+            name: METADATA_VERSION.into(),
+            min: 7,
+            max: METADATA_VERSION_MAX,
+        }];
+        let wanted = BrokerRegistration {
+            id: 1,
+            cluster_id: "c".into(),
+            incarnation: self.env.seeds.rng().uuid(),
+            endpoints: vec![Endpoint {
+                listener: "PLAINTEXT".into(),
+                host: "h".into(),
+                port: 9092,
+                security_protocol: 0,
+            }],
+            features,
+            rack: None,
+            log_dirs: vec![Uuid::from_u128(4711)],
+        };
+        let epoch = registration::register_broker(&self.controller, wanted, soon()).await.unwrap();
+        let offset = self.quorum.image().offset();
+        assert!(registration::unfence(&self.controller, 1, epoch, offset, soon()).await.unwrap());
+        epoch
+    }
+
+    async fn create(&self, name: &str, partitions: i32) -> Result<(), ApiError> {
+        let topics =
+            vec![NewTopic { name: name.into(), partitions, replication_factor: 1, ..NewTopic::default() }];
+        let command = Command::CreateTopics { topics, validate_only: false };
+        match self.controller.submit(command, soon()).await.unwrap() {
+            Reply::CreateTopics(mut answers) => answers.remove(0).1.map(|_| ()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn stop(self) {
+        self.quorum.stop().await;
+        self.env.tasks.kill();
+        self.env.tasks.ended().await;
+    }
+}
+
+#[tokio::test]
+async fn a_quorum_of_one_commits_and_comes_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = start_node(dir.path()).await;
+    node.join().await;
+    node.create("a", 3).await.unwrap();
+    node.create("b", 1).await.unwrap();
+    assert_eq!(node.create("a", 3).await.unwrap_err().code, ErrorCode::TopicAlreadyExists);
+    let delete = Command::DeleteTopics(vec![TopicRef::Name("b".into())]);
+    node.controller.submit(delete, soon()).await.unwrap();
+    let before = node.quorum.image();
+    assert_eq!(before.topics().iter().map(|t| &*t.name).collect::<Vec<_>>(), ["a"]);
+    node.stop().await;
+
+    let node = start_node(dir.path()).await;
+    node.join().await;
+    let after = node.quorum.image();
+    assert_eq!(ids(&after), ids(&before));
+    assert!(after.topics().iter().all(|t| t.iter().all(|(_, p)| p.leader == 1)));
+    assert!(after.offset() > before.offset());
+    assert_eq!(after.brokers().len(), 1);
+    // A snapshot takes the place of the log.
+    node.quorum.snapshot().await.unwrap();
+    let log_dir = dir.path().join(crate::quorum::METADATA_LOG_DIR);
+    let snapshots = || {
+        let names = Env::os().disk.list(&log_dir).unwrap();
+        names.iter().filter(|e| e.name.ends_with(".checkpoint")).count()
+    };
+    while snapshots() == 0 || Env::os().disk.exists(&log_dir.join(format!("{:020}.log", 0))) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    node.create("c", 2).await.unwrap();
+    let before = node.quorum.image();
+    node.stop().await;
+
+    let node = start_node(dir.path()).await;
+    node.quorum.publisher().wait_for(before.offset()).await;
+    assert_eq!(node.quorum.image().topics(), before.topics());
+    node.create("d", 1).await.unwrap();
+    let info = node.quorum.describe();
+    assert_eq!((info.leader, info.voters.len()), (Some(1), 1));
+    assert_eq!(info.voters[0].log_end_offset, info.high_watermark);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn subscribers_see_every_change_in_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = start_node(dir.path()).await;
+    let seen = Arc::new(parking_lot::Mutex::new((Vec::new(), -1)));
+    let names = seen.clone();
+    node.quorum.publisher().subscribe(Box::new(move |delta, image| {
+        let mut names = names.lock();
+        assert!(image.offset() > names.1);
+        names.1 = image.offset();
+        names.0.extend(delta.topics_created.values().cloned());
+    }));
+    node.join().await;
+    for name in ["x", "y", "z"] {
+        node.create(name, 1).await.unwrap();
+    }
+    assert_eq!(seen.lock().0.iter().map(|n| &**n).collect::<Vec<_>>(), ["x", "y", "z"]);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn five_thousand_partitions_are_made_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let started = Instant::now();
+    let node = start_node(dir.path()).await;
+    println!("start: {:?}", started.elapsed());
+    node.join().await;
+    let started = Instant::now();
+    node.create("big", 5000).await.unwrap();
+    println!("one topic of 5000 partitions: {:?}", started.elapsed());
+    let started = Instant::now();
+    let all = (0..50).map(|i| {
+        let name = format!("t{i}");
+        let node = &node;
+        async move { node.create(&name, 100).await.unwrap() }
+    });
+    futures_util::future::join_all(all).await;
+    println!("50 topics of 100 partitions: {:?}", started.elapsed());
+    assert_eq!(node.quorum.image().topics().partition_count(), 10_000);
+    node.stop().await;
+}

@@ -1,0 +1,316 @@
+//! Applies committed entries to the image, publishes what comes of it, and keeps snapshots.
+
+use std::io;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use futures_util::Stream;
+use openraft::OptionalSend;
+use openraft::RaftSnapshotBuilder;
+use openraft::storage::{EntryResponder, RaftStateMachine};
+use parking_lot::Mutex;
+
+use crate::env::{Clock, Disk, Tasks};
+use crate::metadata::{MetadataDelta, MetadataImage};
+use crate::schema::metadata::MetadataRecord;
+use crate::types::LeaderEpoch;
+
+use super::log_store::LogStore;
+use super::publish::Publisher;
+use super::snapshot::{self, Content, SnapshotId};
+use super::types::{Applied, Entry, LogId, Membership, Payload, StoredMembership, TypeConfig, term_of};
+
+type SnapshotMeta = openraft::alias::SnapshotMetaOf<TypeConfig>;
+type Snapshot = openraft::alias::SnapshotOf<TypeConfig, SnapshotHandle>;
+
+/// A snapshot in memory: an image and its voters.
+#[derive(Clone, Debug)]
+pub(super) struct SnapshotHandle(pub(super) Content);
+
+/// What applying and building snapshots share.
+struct Shared {
+    disk: Arc<dyn Disk>,
+    clock: Arc<dyn Clock>,
+    tasks: Tasks,
+    dir: PathBuf,
+    log: LogStore,
+    current: Mutex<Option<(SnapshotMeta, SnapshotHandle)>>,
+    bytes_since_snapshot: AtomicU64,
+}
+
+/// The state machine.
+pub(super) struct StateMachine {
+    shared: Arc<Shared>,
+    publisher: Publisher,
+    image: MetadataImage,
+    /// What has changed since the last publication.
+    delta: MetadataDelta,
+    /// Image and delta from before a metadata transaction that has begun and not ended (KIP-868). Only logs that Kafka
+    /// wrote have them.
+    before_transaction: Option<Box<(MetadataImage, MetadataDelta)>>,
+    applied: Option<LogId>,
+    membership: StoredMembership,
+}
+
+/// Says how many bytes of records were applied since the last snapshot.
+#[derive(Clone)]
+pub(super) struct SnapshotPressure(Arc<Shared>);
+
+impl SnapshotPressure {
+    pub(super) fn bytes(&self) -> u64 {
+        self.0.bytes_since_snapshot.load(Ordering::Relaxed)
+    }
+}
+
+impl StateMachine {
+    /// Loads the newest snapshot, if there is one. `configured` are the voters of the configuration, for a log that names
+    /// none. Blocks.
+    pub(super) fn open(
+        disk: Arc<dyn Disk>,
+        clock: Arc<dyn Clock>,
+        tasks: Tasks,
+        dir: PathBuf,
+        log: LogStore,
+        publisher: Publisher,
+        configured: Option<Membership>,
+    ) -> io::Result<StateMachine> {
+        let newest = snapshot::list(&*disk, &dir)?.pop();
+        let mut machine = StateMachine {
+            shared: Arc::new(Shared {
+                disk,
+                clock,
+                tasks,
+                dir,
+                log,
+                current: Mutex::new(None),
+                bytes_since_snapshot: AtomicU64::new(0),
+            }),
+            publisher,
+            image: MetadataImage::empty(),
+            delta: MetadataDelta::default(),
+            before_transaction: None,
+            applied: None,
+            membership: StoredMembership::new(None, configured.unwrap_or_default()),
+        };
+        match newest {
+            Some(id) => machine.load(id)?,
+            None => {
+                let start = machine.shared.log.with_log(|log| log.start_offset());
+                if start > 0 {
+                    let why = format!(
+                        "the metadata log begins at offset {start} and no snapshot holds what was before"
+                    );
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+                }
+            }
+        }
+        Ok(machine)
+    }
+
+    fn load(&mut self, id: SnapshotId) -> io::Result<()> {
+        let content = snapshot::read(&*self.shared.disk, &self.shared.dir, id)?;
+        let last = self.shared.log.with_log(|log| match log.entry_before(id.end) {
+            Some(last) => Ok(Some(last)),
+            None if id.end == 0 => Ok(None),
+            None => Err((log.start_offset(), log.end_offset())),
+        });
+        let last = last.map_err(|(start, end)| {
+            let why = format!(
+                "the snapshot {} does not meet the metadata log, which has offsets from {start} to {end}",
+                id.path(&self.shared.dir).display()
+            );
+            io::Error::new(io::ErrorKind::InvalidData, why)
+        })?;
+        if let Some(membership) = &content.membership {
+            self.membership = StoredMembership::new(last, membership.clone());
+        }
+        let meta = SnapshotMeta { last_log_id: last, last_membership: self.membership.clone() };
+        self.install(last, content.image.clone());
+        *self.shared.current.lock() = Some((meta, SnapshotHandle(content)));
+        Ok(())
+    }
+
+    /// Goes to a snapshot's image.
+    fn install(&mut self, last: Option<LogId>, image: MetadataImage) {
+        let before = self.publisher.image();
+        self.applied = last;
+        self.before_transaction = None;
+        self.image = image;
+        self.delta = MetadataDelta::from(&self.image);
+        self.publisher.publish(&MetadataDelta::of_snapshot(&before, &self.image), self.image.clone());
+    }
+
+    /// How much was written since the last snapshot.
+    pub(super) fn pressure(&self) -> SnapshotPressure {
+        SnapshotPressure(self.shared.clone())
+    }
+
+    /// True if the log or a snapshot or the configuration says who the voters are.
+    pub(super) fn has_voters(&self) -> bool {
+        self.membership.voter_ids().next().is_some()
+    }
+
+    fn apply_entry(&mut self, entry: &Entry) -> io::Result<Applied> {
+        let term = term_of(&entry.log_id);
+        let base = self.image.offset() + 1;
+        match &entry.payload {
+            Payload::Normal(records) => {
+                let mut bytes = 0;
+                for (offset, value) in (base..).zip(records.0.iter()) {
+                    bytes += value.len() as u64;
+                    self.apply_record(value).map_err(|why| {
+                        let why = format!("the metadata record at offset {offset} cannot be applied: {why}");
+                        io::Error::new(io::ErrorKind::InvalidData, why)
+                    })?;
+                }
+                self.shared.bytes_since_snapshot.fetch_add(bytes, Ordering::Relaxed);
+            }
+            Payload::Membership(membership) | Payload::Control { membership: Some(membership), .. } => {
+                self.membership = StoredMembership::new(Some(entry.log_id), membership.clone());
+            }
+            Payload::Blank | Payload::Control { membership: None, .. } => {}
+        }
+        let last = base + entry.payload.offsets() - 1;
+        self.image.set_position(last, term as LeaderEpoch);
+        self.applied = Some(entry.log_id);
+        Ok(Applied { offset: last })
+    }
+
+    fn apply_record(&mut self, value: &bytes::Bytes) -> Result<(), String> {
+        let record = MetadataRecord::decode(value.clone()).map_err(|e| e.to_string())?;
+        match &record {
+            MetadataRecord::BeginTransaction(_) => {
+                if self.before_transaction.is_some() {
+                    return Err("a transaction begins within another".to_owned());
+                }
+                self.before_transaction = Some(Box::new((self.image.clone(), self.delta.clone())));
+                Ok(())
+            }
+            MetadataRecord::EndTransaction(_) => match self.before_transaction.take() {
+                Some(_) => Ok(()),
+                None => Err("a transaction ends that has not begun".to_owned()),
+            },
+            MetadataRecord::AbortTransaction(_) => match self.before_transaction.take() {
+                Some(before) => {
+                    (self.image, self.delta) = *before;
+                    Ok(())
+                }
+                None => Err("a transaction is given up that has not begun".to_owned()),
+            },
+            _ => self.image.apply(&record, &mut self.delta).map_err(|e| e.to_string()),
+        }
+    }
+
+    fn publish(&mut self) {
+        if self.before_transaction.is_some() {
+            return;
+        }
+        let delta = std::mem::replace(&mut self.delta, MetadataDelta::from(&self.image));
+        self.publisher.publish(&delta, self.image.clone());
+    }
+}
+
+impl RaftStateMachine<TypeConfig> for StateMachine {
+    type SnapshotData = SnapshotHandle;
+    type SnapshotBuilder = Builder;
+
+    async fn applied_state(&mut self) -> Result<(Option<LogId>, StoredMembership), io::Error> {
+        Ok((self.applied, self.membership.clone()))
+    }
+
+    async fn apply<Strm>(&mut self, mut entries: Strm) -> Result<(), io::Error>
+    where
+        Strm: Stream<Item = Result<EntryResponder<TypeConfig>, io::Error>> + Unpin + OptionalSend,
+    {
+        // Whoever waits for an entry wants to see it in the image, so answers go out after the publication.
+        let mut answers = Vec::new();
+        while let Some(next) = std::future::poll_fn(|cx| Pin::new(&mut entries).poll_next(cx)).await {
+            let (entry, responder) = next?;
+            let applied = self.apply_entry(&entry)?;
+            answers.extend(responder.map(|responder| (responder, applied)));
+        }
+        self.publish();
+        for (responder, applied) in answers {
+            responder.send(applied);
+        }
+        Ok(())
+    }
+
+    async fn try_create_snapshot_builder(&mut self, _force: bool) -> Option<Builder> {
+        if self.before_transaction.is_some() {
+            return None;
+        }
+        Some(self.get_snapshot_builder().await)
+    }
+
+    async fn get_snapshot_builder(&mut self) -> Builder {
+        let meta = SnapshotMeta { last_log_id: self.applied, last_membership: self.membership.clone() };
+        // Voters that only the configuration names stay out of snapshots, as they stay out of the log.
+        let in_log = self.membership.log_id().is_some();
+        let membership = in_log.then(|| self.membership.membership().clone());
+        let content = Content { image: self.image.clone(), membership };
+        Builder { shared: self.shared.clone(), meta, content }
+    }
+
+    async fn install_snapshot(
+        &mut self,
+        meta: &SnapshotMeta,
+        snapshot: SnapshotHandle,
+    ) -> Result<(), io::Error> {
+        let builder =
+            Builder { shared: self.shared.clone(), meta: meta.clone(), content: snapshot.0.clone() };
+        builder.store().await?;
+        self.membership = meta.last_membership.clone();
+        self.install(meta.last_log_id, snapshot.0.image);
+        Ok(())
+    }
+
+    async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot>, io::Error> {
+        let current = self.shared.current.lock().clone();
+        Ok(current.map(|(meta, snapshot)| Snapshot { meta, snapshot }))
+    }
+}
+
+/// Writes one snapshot, beside the state machine, which goes on.
+pub(super) struct Builder {
+    shared: Arc<Shared>,
+    meta: SnapshotMeta,
+    content: Content,
+}
+
+impl Builder {
+    async fn store(self) -> io::Result<Snapshot> {
+        let Builder { shared, meta, content } = self;
+        let before = shared.bytes_since_snapshot.load(Ordering::Relaxed);
+        let held = shared.clone();
+        let stored = content.clone();
+        let epoch = meta.last_log_id.map_or(0, |last| term_of(&last)) as LeaderEpoch;
+        let id = SnapshotId { end: content.image.offset() + 1, epoch };
+        let last_log_id = meta.last_log_id;
+        let written = shared.tasks.run_blocking(move || {
+            let bytes = snapshot::to_bytes(&stored, epoch, held.clock.now())?;
+            snapshot::write(&*held.disk, &held.dir, id, &bytes)?;
+            if let Some(last) = last_log_id {
+                held.log.snapshot_stored(last, id.end);
+            }
+            snapshot::remove_older(&*held.disk, &held.dir, id)
+        });
+        written.await.unwrap_or_else(|| Err(io::Error::other("the node is going down")))?;
+        let snapshot = SnapshotHandle(content);
+        *shared.current.lock() = Some((meta.clone(), snapshot.clone()));
+        shared.bytes_since_snapshot.fetch_sub(before, Ordering::Relaxed);
+        Ok(Snapshot { meta, snapshot })
+    }
+}
+
+impl RaftSnapshotBuilder<TypeConfig> for Builder {
+    type SnapshotData = SnapshotHandle;
+
+    async fn build_snapshot(&mut self) -> Result<Snapshot, io::Error> {
+        let builder =
+            Builder { shared: self.shared.clone(), meta: self.meta.clone(), content: self.content.clone() };
+        builder.store().await
+    }
+}
