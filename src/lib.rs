@@ -36,6 +36,6 @@ pub mod controller;
 
 pub mod coordinator;
 
+pub mod cli;
 #[cfg(any(test, feature = "sim"))]
 pub mod sim;
-pub mod cli;

@@ -8,8 +8,8 @@
 //! [`ProducerState::apply`] notes one that was, and cannot fail. Replay of a log and the follower's path are `apply` alone.
 //!
 //! All of it is in memory; [`ProducerState::to_bytes`] is the content of Kafka's `.snapshot` files. These hold only the
-//! last batch of each producer: after a crash, load the snapshot *before* the last one and replay from there, so that
-//! retries of all five batches in flight are recognised.
+//! last batch of each producer, so that after a crash behind a fresh snapshot the retries of the others in flight would
+//! look out of order: [`ProducerState::recall_batches`] takes them from the log before the snapshot.
 //!
 //! A partition without producers costs a few words and no allocation.
 
@@ -513,6 +513,25 @@ impl ProducerState {
         if !self.verifications.is_empty() {
             self.verifications
                 .retain(|_, verification| now.saturating_sub(verification.since) < expiration_ms);
+        }
+    }
+
+    /// Takes over the older batches that a snapshot leaves out. `tail` is the state that comes of replaying only the last
+    /// part of the log before the snapshot's offset, from anywhere, into an empty state.
+    ///
+    /// Producers whose last batch is not in the tail keep that one; nothing but the retained batches changes.
+    pub fn recall_batches(&mut self, tail: &ProducerState) {
+        // Not by timestamp: a snapshot gives the last batch that of a marker behind it.
+        let place =
+            |entry: &ProducerEntry| entry.last_batch().map(|batch| (batch.last_sequence, batch.last_offset));
+        for (id, entry) in &mut self.producers {
+            if let Some(found) = tail.producers.get(id)
+                && found.epoch == entry.epoch
+                && place(found).is_some()
+                && place(found) == place(entry)
+            {
+                (entry.batches, entry.batch_count) = (found.batches, found.batch_count);
+            }
         }
     }
 
