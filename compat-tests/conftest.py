@@ -8,6 +8,7 @@ import pytest
 sys.path.insert(0, os.path.dirname(__file__))
 
 from rig import places  # noqa: E402
+from rig.admin import create_topics  # noqa: E402
 from rig.broker import Broker, against  # noqa: E402
 from rig.java import Tools  # noqa: E402
 
@@ -97,14 +98,13 @@ def name(request):
 @pytest.fixture
 def topic(broker, name):
     """Makes a topic on the shared broker: topic(partitions=3, config={...}) -> its name."""
-    from confluent_kafka.admin import AdminClient, NewTopic
+    from confluent_kafka.admin import AdminClient
 
     admin = AdminClient({"bootstrap.servers": broker.bootstrap})
     made = []
 
     def make(partitions=1, config=None, suffix=""):
-        new = NewTopic(name + suffix, num_partitions=partitions, replication_factor=1, config=config or {})
-        admin.create_topics([new])[name + suffix].result(30)
+        create_topics(broker, name + suffix, partitions=partitions, config=config, admin=admin)
         made.append(name + suffix)
         return name + suffix
 
