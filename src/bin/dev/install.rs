@@ -136,12 +136,40 @@ fn java() -> Result<(), String> {
         ))
         .map(|_| ())
     })?;
+    build_java_messages()?;
     let source = "compat-tests/java/Tools.java";
     once("java-classes", &[source.into(), "compat-tests/java/pom.xml".into()], &classes, || {
         std::fs::create_dir_all(&classes).map_err(|e| e.to_string())?;
         let jars = std::fs::read_to_string(&classpath).map_err(|e| e.to_string())?;
         quietly(command("javac", &["-nowarn", "-d", &classes.to_string_lossy(), "-cp", jars.trim(), source]))
             .map(|_| ())
+    })
+}
+
+/// The class path of the program that reads messages with Kafka's own classes, once it is built.
+pub(crate) fn java_messages() -> Option<String> {
+    let jars = std::fs::read_to_string(compat().join("java-messages.classpath")).ok()?;
+    let classes = root().join("compat-tests/java-messages/target/classes");
+    classes.exists().then(|| format!("{}:{}", classes.display(), jars.trim()))
+}
+
+fn build_java_messages() -> Result<(), String> {
+    let dir = PathBuf::from("compat-tests/java-messages");
+    let mut inputs = vec![dir.join("pom.xml")];
+    let mut open = vec![dir.join("src")];
+    while let Some(dir) = open.pop() {
+        for entry in std::fs::read_dir(root().join(&dir)).into_iter().flatten().flatten() {
+            let path = dir.join(entry.file_name());
+            if entry.path().is_dir() { open.push(path) } else { inputs.push(path) }
+        }
+    }
+    inputs.sort();
+    let classpath = compat().join("java-messages.classpath");
+    once("java-messages", &inputs, &classpath, || {
+        let out = format!("-Dmdep.outputFile={}", classpath.display());
+        let args =
+            ["-q", "-B", "-f", "compat-tests/java-messages", "package", "dependency:build-classpath", &out];
+        quietly(command("mvn", &args)).map(|_| ())
     })
 }
 

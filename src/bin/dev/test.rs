@@ -80,8 +80,11 @@ pub(crate) fn run(args: &Args) -> bool {
         }
     }
     if !args.compat_only {
-        let ended_well =
-            passes_reading(cargo(&["test", "--all-features", "--no-fail-fast"]), |line| rust.read_rust(line));
+        let mut tests = cargo(&["test", "--all-features", "--no-fail-fast"]);
+        if let Some(classpath) = install::java_messages() {
+            tests.env("OTTLA_JAVA_MESSAGES_CP", classpath);
+        }
+        let ended_well = passes_reading(tests, |line| rust.read_rust(line));
         if !ended_well && rust.failed == 0 {
             rust.failed += 1; // It did not build, or a test brought its process down.
         }
