@@ -122,3 +122,9 @@ impl From<AppendError> for Refused {
 
 /// A shared log.
 pub type SharedLog = Arc<dyn PartitionLog>;
+
+#[cfg(test)]
+mod memory_log;
+#[cfg(test)]
+#[path = "runtime_test.rs"]
+mod tests;

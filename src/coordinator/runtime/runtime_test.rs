@@ -1,0 +1,162 @@
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::memory_log::MemoryLog;
+use super::*;
+use crate::coordinator::group::command::*;
+use crate::coordinator::group::{Command, GroupConfigs, GroupShard, Reply};
+use crate::env::Env;
+use crate::metadata::MetadataImage;
+use crate::types::TopicId;
+use crate::wire::compress::{Codec, Compression};
+
+type Groups = Arc<Coordinator<GroupShard>>;
+
+fn groups(codec: Codec) -> Groups {
+    let settings = Settings {
+        name: "groups",
+        queue: 16,
+        write_timeout: Duration::from_secs(5),
+        max_batch_bytes: 1 << 20,
+        compression: Compression::new(codec),
+        load_chunk_bytes: 1 << 20,
+        load_retry: Duration::from_secs(1),
+    };
+    Coordinator::new(&Env::os(), settings, Arc::new(GroupConfigs::default()), MetadataImage::empty())
+}
+
+async fn elected(groups: &Groups, log: Arc<MemoryLog>) {
+    groups.elected(0, log);
+    while !groups.is_active(0) {
+        tokio::task::yield_now().await;
+    }
+}
+
+fn commit(offset: i64) -> Command {
+    let one = CommitPartition { index: 0, offset, leader_epoch: -1, metadata: "".into() };
+    Command::Commit(OffsetCommit {
+        group: "g".into(),
+        generation: -1,
+        member: "".into(),
+        instance_id: None,
+        retention_ms: -1,
+        topics: vec![CommitTopic { name: "t".into(), id: TopicId::NIL, partitions: vec![one] }],
+        group_may_be_not_found: true,
+    })
+}
+
+async fn fetched(groups: &Groups) -> i64 {
+    let fetch = OffsetFetch {
+        group: "g".into(),
+        member: None,
+        member_epoch: -1,
+        topics: Some(vec![FetchTopic { name: "t".into(), id: TopicId::NIL, partitions: vec![0] }]),
+        require_stable: false,
+    };
+    match groups.request(0, Command::Fetch(fetch)).await {
+        Ok(Reply::Fetch(Ok(topics))) => topics[0].partitions[0].offset,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn join() -> Command {
+    Command::Join(Join {
+        group: "g".into(),
+        member: "".into(),
+        instance_id: None,
+        client_id: "c".into(),
+        client_host: "/127.0.0.1".into(),
+        session_timeout_ms: 10_000,
+        rebalance_timeout_ms: 10_000,
+        protocol_type: "consumer".into(),
+        protocols: vec![Protocol { name: "range".into(), metadata: Bytes::new() }],
+        requires_known_member_id: false,
+        can_skip_assignment: true,
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_committed_is_found_again_by_the_next_leader() {
+    for codec in [Codec::None, Codec::Lz4, Codec::Zstd] {
+        let first = groups(codec);
+        assert_eq!(first.request(0, commit(1)).await, Err(Refused::NotCoordinator));
+        let log = Arc::new(MemoryLog::new(0));
+        elected(&first, log.clone()).await;
+        for offset in 1..=5 {
+            assert!(matches!(first.request(0, commit(offset)).await, Ok(Reply::Commit(Ok(_)))));
+        }
+        assert_eq!(fetched(&first).await, 5);
+        first.resigned(0, Some(1));
+        assert_eq!(first.request(0, commit(9)).await, Err(Refused::NotCoordinator));
+        let second = groups(codec);
+        elected(&second, Arc::new(log.led_again(1))).await;
+        assert_eq!(fetched(&second).await, 5);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_reply_leaves_before_what_it_saw_is_replicated() {
+    let groups = groups(Codec::None);
+    let log = Arc::new(MemoryLog::new(0));
+    log.replicates.store(false, Ordering::Relaxed);
+    elected(&groups, log.clone()).await;
+    let (writer, reader) = (groups.clone(), groups.clone());
+    let mut write = Box::pin(async move { writer.request(0, commit(7)).await });
+    let mut read = Box::pin(async move { fetched(&reader).await });
+    let brief = Duration::from_millis(100);
+    assert!(tokio::time::timeout(brief, &mut write).await.is_err(), "the write waits");
+    assert!(tokio::time::timeout(brief, &mut read).await.is_err(), "and so does who reads it");
+    // A second write is decided while the first waits.
+    let more = groups.clone();
+    let mut second = Box::pin(async move { more.request(0, commit(8)).await });
+    assert!(tokio::time::timeout(brief, &mut second).await.is_err());
+    assert_eq!(log.end_offset(), 2);
+    log.replicate();
+    assert!(matches!(write.await, Ok(Reply::Commit(Ok(_)))));
+    assert_eq!(read.await, 7);
+    assert!(matches!(second.await, Ok(Reply::Commit(Ok(_)))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_that_is_not_replicated_in_time_is_refused() {
+    let groups = groups(Codec::None);
+    let log = Arc::new(MemoryLog::new(0));
+    log.replicates.store(false, Ordering::Relaxed);
+    elected(&groups, log).await;
+    let began = tokio::time::Instant::now();
+    assert_eq!(groups.request(0, commit(7)).await, Err(Refused::TimedOut));
+    assert_eq!(began.elapsed().as_secs(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_append_that_fails_changes_nothing() {
+    let groups = groups(Codec::None);
+    let log = Arc::new(MemoryLog::new(0));
+    elected(&groups, log.clone()).await;
+    groups.request(0, commit(1)).await.unwrap();
+    *log.fail.lock() = Some(AppendError::NotEnoughReplicas);
+    assert_eq!(groups.request(0, commit(2)).await, Err(Refused::NotAvailable));
+    assert_eq!(fetched(&groups).await, 1);
+    *log.fail.lock() = None;
+    groups.request(0, commit(3)).await.unwrap();
+    assert_eq!(fetched(&groups).await, 3);
+    *log.fail.lock() = Some(AppendError::NotLeader);
+    assert_eq!(groups.request(0, commit(4)).await, Err(Refused::NotCoordinator));
+    assert_eq!(groups.request(0, commit(5)).await, Err(Refused::NotCoordinator));
+}
+
+#[tokio::test(start_paused = true)]
+async fn time_completes_a_round_and_lost_leadership_refuses_who_waits() {
+    let groups = groups(Codec::None);
+    elected(&groups, Arc::new(MemoryLog::new(0))).await;
+    let began = tokio::time::Instant::now();
+    let Ok(Reply::Join(joined)) = groups.request(0, join()).await else { panic!("joins") };
+    assert_eq!((joined.error, joined.generation), (ErrorCode::None, 1));
+    assert_eq!(began.elapsed().as_secs(), 3, "the first round's delay");
+    let waiting = groups.clone();
+    let mut second = Box::pin(async move { waiting.request(0, join()).await });
+    assert!(tokio::time::timeout(Duration::from_millis(100), &mut second).await.is_err());
+    groups.resigned(0, None);
+    assert_eq!(second.await, Err(Refused::NotCoordinator));
+}
