@@ -24,17 +24,23 @@ pub mod types;
 
 pub mod config;
 pub mod env;
-pub mod metadata;
 pub mod schema;
 pub mod wire;
 
+pub mod metadata;
 pub mod storage;
 
 pub mod quorum;
 
 pub mod controller;
+pub mod replica;
 
 pub mod coordinator;
+
+pub mod api;
+pub mod server;
+
+pub mod node;
 
 pub mod cli;
 #[cfg(any(test, feature = "sim"))]

@@ -105,6 +105,8 @@ fn kafka_level(level: &str) -> &'static str {
 /// One line, if the filter is none.
 pub fn init(flag: Option<&str>, environment: &Environment, clock: Arc<dyn Clock>) -> Result<(), String> {
     let text = filter_text(flag, environment);
+    // The Raft engine's own account of itself is for those who ask for it.
+    let text = if text.contains("openraft") { text } else { format!("openraft=warn,{text}") };
     let filter = EnvFilter::try_new(&text).map_err(|error| format!("Invalid log filter {text}: {error}"))?;
     let lines = tracing_subscriber::fmt().with_env_filter(filter).event_format(KafkaLines { clock });
     let _ = lines.try_init();

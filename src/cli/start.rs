@@ -7,8 +7,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::format::{FormatOptions, Voters, format};
 use super::{CliError, Environment, read_properties, warnings};
@@ -17,8 +19,11 @@ use crate::config::property::one_line;
 use crate::config::{BrokerConfig, ConfigError, Layers, LogDirectory, Props, SecurityProtocol, Setup};
 use crate::env::Env;
 use crate::env::disk::OpenMode;
+use crate::node::{Node, READY_LINE};
 use crate::types::uuid_to_base64;
 
+/// How long calls that block may go on after the node has stopped.
+const STOP_PATIENCE: Duration = Duration::from_secs(2);
 /// Port of the node without configuration.
 const PORT: u16 = 9092;
 /// Name of the file that whoever works on a directory has locked.
@@ -52,7 +57,48 @@ pub(super) fn run(env: &Env, args: &StartArgs, environment: &Environment) -> Res
     super::logging::init(args.log.as_deref(), environment, Arc::clone(&env.clock))
         .map_err(CliError::Other)?;
     let setup = prepare(env, args, environment)?;
-    Err(CliError::Other(format!("node {} is configured, but cannot run yet", setup.config.node_id)))
+    for warning in &setup.warnings {
+        tracing::warn!("{warning}");
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("ottla")
+        .build()
+        .map_err(|e| CliError::Other(format!("cannot start threads: {e}")))?;
+    let outcome = runtime.block_on(serve(env, &setup));
+    // What still blocks (a removal of files, say) must not hold up the end.
+    runtime.shutdown_timeout(STOP_PATIENCE);
+    outcome
+}
+
+/// Runs the node until it is told to stop, or cannot go on.
+async fn serve(env: &Env, setup: &Setup) -> Result<ExitCode, CliError> {
+    // Signals that come from here on are not lost.
+    let signal = |kind| signal(kind).map_err(|e| CliError::Other(format!("cannot wait for signals: {e}")));
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    println!("{}", setup.banner());
+    let node = tokio::select! {
+        biased;
+        _ = terminate.recv() => return Ok(ExitCode::SUCCESS),
+        _ = interrupt.recv() => return Ok(ExitCode::SUCCESS),
+        started = Node::start(env, setup) => started.map_err(|e| CliError::Other(e.to_string()))?,
+    };
+    tracing::info!("{READY_LINE}");
+    let failure = tokio::select! {
+        biased;
+        _ = terminate.recv() => None,
+        _ = interrupt.recv() => None,
+        why = node.failed() => Some(why),
+    };
+    if let Some(why) = failure {
+        return Err(CliError::Other(format!("the node cannot go on: {why}")));
+    }
+    tracing::info!("stopping");
+    match node.stop().await {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(fault) => Err(CliError::Other(format!("the node did not stop in order: {fault}"))),
+    }
 }
 
 /// Checks configuration and directories, and formats new directories of a node that is a quorum by itself.

@@ -9,6 +9,7 @@
 //! [`runtime::PartitionLog`], which a partition that this broker leads is.
 
 pub mod group;
+pub mod led_partition;
 pub mod routing;
 pub mod runtime;
 

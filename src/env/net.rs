@@ -37,14 +37,12 @@ pub trait Conn: Send + Sync {
     fn try_read(&self, buf: &mut [u8]) -> io::Result<usize>;
     /// Ready once [`Conn::try_write`] may take something.
     fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
-    /// Writes what fits, in order. `WouldBlock` if nothing fits.
-    fn try_write(&self, parts: &[IoSlice<'_>]) -> io::Result<usize>;
+    /// Writes what fits, in order. `WouldBlock` if nothing fits. `more_follows` tells the kernel that it may wait for the
+    /// next write before it sends a packet that is not full.
+    fn try_write(&self, parts: &[IoSlice<'_>], more_follows: bool) -> io::Result<usize>;
     /// Sends up to `len` bytes of `file` from `offset` without bringing them into the process. `Unsupported` where the
     /// connection can't (TLS, the simulator): then read and write.
     fn try_send_file(&self, file: BorrowedFd<'_>, offset: u64, len: usize) -> io::Result<usize>;
-    /// Tells the kernel that more follows at once (`true`), or that all is written (`false`), so that small parts of one
-    /// answer leave together.
-    fn hold_back(&self, more_follows: bool) -> io::Result<()>;
     /// The other end.
     fn peer_addr(&self) -> io::Result<SocketAddr>;
     /// This end.

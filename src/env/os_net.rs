@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::os::fd::BorrowedFd;
 use std::task::{Context, Poll};
 
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags};
 use tokio::io::Interest;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
@@ -81,23 +82,38 @@ impl Conn for OsConn {
     }
 
     fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
-        self.0.try_read(buf)
+        // A read that does not fill the buffer has emptied the socket: reporting `WouldBlock` to tokio as well makes it
+        // wait for the next arrival, and spares a system call that would only say so.
+        let mut last = 0;
+        let result = self.0.try_io(Interest::READABLE, || {
+            let (read, _) = rustix::net::recv(&self.0, &mut *buf, RecvFlags::empty())?;
+            if read > 0 && read < buf.len() {
+                last = read;
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            Ok(read)
+        });
+        match result {
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock && last > 0 => Ok(last),
+            result => result,
+        }
     }
 
     fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.0.poll_write_ready(cx)
     }
 
-    fn try_write(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.0.try_write_vectored(parts)
+    fn try_write(&self, parts: &[IoSlice<'_>], more_follows: bool) -> io::Result<usize> {
+        let mut flags = SendFlags::NOSIGNAL;
+        flags.set(SendFlags::MORE, more_follows);
+        self.0.try_io(Interest::WRITABLE, || {
+            let mut ancillary = SendAncillaryBuffer::default();
+            Ok(rustix::net::sendmsg(&self.0, parts, &mut ancillary, flags)?)
+        })
     }
 
     fn try_send_file(&self, file: BorrowedFd<'_>, mut offset: u64, len: usize) -> io::Result<usize> {
         self.0.try_io(Interest::WRITABLE, || Ok(rustix::fs::sendfile(&self.0, file, Some(&mut offset), len)?))
-    }
-
-    fn hold_back(&self, more_follows: bool) -> io::Result<()> {
-        socket2::SockRef::from(&self.0).set_tcp_cork(more_follows)
     }
 
     fn peer_addr(&self) -> io::Result<SocketAddr> {

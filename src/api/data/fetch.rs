@@ -1,0 +1,253 @@
+//! Fetch: records out of partitions, with a wait for new ones.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use kafka_protocol::protocol::Decodable;
+use tokio::time::Instant;
+
+use super::fetch_response::{self, NodeEndpoint, TopicAnswer};
+use crate::api::{Answer, Api, On, RequestContext, Response};
+use crate::replica::fetch_session::{FetchKey, Plan, Told, Wanted};
+use crate::replica::{Isolation, Partition, PartitionRead, Read};
+use crate::schema::api::{FetchRequest, FetchResponse};
+use crate::types::{ErrorCode, TopicId};
+
+/// From this version on topics are named by id (KIP-516).
+const TOPIC_ID_FROM: i16 = 13;
+
+/// Key 1.
+pub struct Fetch;
+
+impl Api for Fetch {
+    type Request = FetchRequest;
+    type Response = FetchResponse;
+    const KEY: i16 = 1;
+    const VERSIONS: std::ops::RangeInclusive<i16> = 4..=18;
+    const ON: On = On::Broker;
+
+    fn begin(cx: RequestContext, mut body: Bytes) -> Answer {
+        let request = match FetchRequest::decode(&mut body, cx.version) {
+            Ok(request) => request,
+            Err(e) => return Answer::Close(format!("the fetch cannot be read: {e:#}")),
+        };
+        let (plan, pass) = match Pass::new(&cx, &request) {
+            Ok(planned) => planned,
+            Err(error) => {
+                return Answer::Ready(fetch_response::encode(&cx, error, 0, Vec::new(), &[]));
+            }
+        };
+        let wait = Duration::from_millis(request.max_wait_ms.max(0) as u64);
+        let min_bytes = i64::from(request.min_bytes);
+        let now_or_never = request.max_wait_ms <= 0 || min_bytes <= 0 || pass.targets.is_empty();
+        let mut woken = Box::pin(cx.connection.fetch_waiter.woken());
+        if !now_or_never {
+            woken.as_mut().enable();
+            cx.connection.fetch_waiter.arm(min_bytes);
+        }
+        let reads = pass.run(&cx, !now_or_never);
+        if now_or_never || reads.satisfy(min_bytes) {
+            return Answer::Ready(answer(&cx, &plan, &pass, reads));
+        }
+        let deadline = Instant::now() + wait;
+        let answer = Box::pin(async move {
+            loop {
+                let in_time = tokio::time::timeout_at(deadline, woken.as_mut()).await.is_ok();
+                if in_time {
+                    woken.set(cx.connection.fetch_waiter.woken());
+                    woken.as_mut().enable();
+                    cx.connection.fetch_waiter.arm(min_bytes);
+                }
+                let reads = pass.run(&cx, in_time);
+                if !in_time || reads.satisfy(min_bytes) {
+                    return Some(answer(&cx, &plan, &pass, reads));
+                }
+            }
+        });
+        Answer::Later { answer, overlaps: false }
+    }
+
+    async fn handle(_cx: &RequestContext, _request: FetchRequest) -> FetchResponse {
+        unreachable!("`begin` answers every fetch")
+    }
+}
+
+/// One partition that a fetch reads.
+struct Target {
+    key: FetchKey,
+    wanted: Wanted,
+    found: Result<Arc<Partition>, ErrorCode>,
+}
+
+/// The partitions of one fetch, to be read once or, while it waits, again.
+struct Pass {
+    targets: Vec<Target>,
+    bytes_max: u32,
+    isolation: Isolation,
+}
+
+/// What one pass over the partitions has found.
+struct Reads {
+    reads: Vec<PartitionRead>,
+    bytes: i64,
+    /// Something must be told at once, an error above all.
+    urgent: bool,
+}
+
+impl Reads {
+    fn satisfy(&self, min_bytes: i64) -> bool {
+        self.urgent || self.bytes >= min_bytes
+    }
+}
+
+impl Pass {
+    /// What the request wants, by itself or as part of its session.
+    fn new(cx: &RequestContext, request: &FetchRequest) -> Result<(Plan, Pass), ErrorCode> {
+        let by_id = cx.version >= TOPIC_ID_FROM;
+        let no_name: Arc<str> = Arc::default();
+        let key = |name: &str, id: uuid::Uuid, partition| FetchKey {
+            topic: if by_id { Arc::clone(&no_name) } else { Arc::from(name) },
+            topic_id: if by_id { TopicId(id) } else { TopicId::NIL },
+            partition,
+        };
+        let added = request.topics.iter().flat_map(|topic| {
+            topic.partitions.iter().map(|p| {
+                let wanted = Wanted {
+                    fetch_offset: p.fetch_offset,
+                    log_start_offset: p.log_start_offset,
+                    max_bytes: p.partition_max_bytes,
+                    current_leader_epoch: p.current_leader_epoch,
+                    last_fetched_epoch: p.last_fetched_epoch,
+                };
+                (key(&topic.topic, topic.topic_id, p.partition), wanted)
+            })
+        });
+        let forgotten = request
+            .forgotten_topics_data
+            .iter()
+            .flat_map(|topic| topic.partitions.iter().map(|&p| key(&topic.topic, topic.topic_id, p)));
+        let replicas = &cx.broker.replicas;
+        let target = |key: FetchKey, wanted: Wanted| {
+            let topic = if by_id {
+                replicas.topic_by_id(key.topic_id).ok_or(ErrorCode::UnknownTopicId)
+            } else {
+                replicas.topic(&key.topic).ok_or(ErrorCode::UnknownTopicOrPartition)
+            };
+            Target { found: topic.and_then(|topic| topic.partition(key.partition)), key, wanted }
+        };
+        let now = cx.broker.clock.now();
+        let mut sessions = cx.broker.fetch_sessions.lock();
+        let (id, epoch) = (request.session_id, request.session_epoch);
+        let plan = sessions.plan(id, epoch, by_id, added.clone(), forgotten, now);
+        let targets = match plan {
+            Plan::Refused(error) => return Err(error),
+            Plan::Sessionless | Plan::Full(_) => {
+                drop(sessions);
+                added.map(|(key, wanted)| target(key, wanted)).collect()
+            }
+            Plan::Incremental(id) => match sessions.get_mut(id) {
+                None => return Err(ErrorCode::FetchSessionIdNotFound),
+                Some(session) => session.wanted().map(|(key, &wanted)| target(key.clone(), wanted)).collect(),
+            },
+        };
+        let bytes_max = (request.max_bytes.max(0) as usize).min(cx.broker.config.fetch_max_bytes) as u32;
+        let isolation = Isolation::from_level(request.isolation_level);
+        Ok((plan, Pass { targets, bytes_max, isolation }))
+    }
+
+    /// Reads every partition. With `wait`, partitions will tell the connection's waiter of what arrives from here on.
+    fn run(&self, cx: &RequestContext, wait: bool) -> Reads {
+        let waiter = wait.then_some(&cx.connection.fetch_waiter);
+        let mut result = Reads { reads: Vec::with_capacity(self.targets.len()), bytes: 0, urgent: false };
+        let mut left = self.bytes_max;
+        for target in &self.targets {
+            let read = match &target.found {
+                Err(error) => PartitionRead::failed(*error),
+                Ok(partition) => partition.read(&Read {
+                    offset: target.wanted.fetch_offset,
+                    bytes_max: (target.wanted.max_bytes.max(0) as u32).min(left),
+                    // The first records are sent however large their batch is, or a fetch could never get past it.
+                    whole_batch: result.bytes == 0,
+                    isolation: self.isolation,
+                    current_leader_epoch: target.wanted.current_leader_epoch,
+                    last_fetched_epoch: target.wanted.last_fetched_epoch,
+                    waiter,
+                }),
+            };
+            let bytes = read.records_len();
+            left = left.saturating_sub(bytes);
+            result.bytes += i64::from(bytes);
+            result.urgent |= read.is_urgent();
+            result.reads.push(read);
+        }
+        result
+    }
+}
+
+/// The answer, with what the plan leaves in it.
+fn answer(cx: &RequestContext, plan: &Plan, pass: &Pass, reads: Reads) -> Response {
+    let mut topics: Vec<TopicAnswer<'_>> = Vec::new();
+    let mut leaders_differ = false;
+    let (id, only_news) = match plan {
+        Plan::Full(id) => (*id, false),
+        Plan::Incremental(id) => (*id, true),
+        Plan::Sessionless | Plan::Refused(_) => (0, false),
+    };
+    let mut sessions = (id != 0).then(|| cx.broker.fetch_sessions.lock());
+    let mut session = sessions.as_mut().and_then(|sessions| sessions.get_mut(id));
+    for (target, read) in pass.targets.iter().zip(reads.reads) {
+        if let Some(session) = &mut session {
+            let told = told(&read);
+            if only_news && !session.is_news(&target.key, &told) {
+                continue;
+            }
+            session.tell(&target.key, &told);
+        }
+        leaders_differ |= read.current_leader.is_some();
+        let key = &target.key;
+        match topics.last_mut() {
+            Some(last) if last.topic_id == key.topic_id && *last.topic == *key.topic => {
+                last.partitions.push((key.partition, read));
+            }
+            _ => topics.push(TopicAnswer {
+                topic: &key.topic,
+                topic_id: key.topic_id,
+                partitions: vec![(key.partition, read)],
+            }),
+        }
+    }
+    drop(sessions);
+    let endpoints = if leaders_differ { node_endpoints(cx, &topics) } else { Vec::new() };
+    fetch_response::encode(cx, ErrorCode::None, id, topics, &endpoints)
+}
+
+fn told(read: &PartitionRead) -> Told {
+    Told {
+        high_watermark: read.high_watermark,
+        log_start_offset: read.log_start_offset,
+        record_bytes: u64::from(read.records_len()),
+        has_news: read.is_urgent(),
+    }
+}
+
+/// Where the leaders can be reached that the answer names (KIP-951).
+fn node_endpoints(cx: &RequestContext, topics: &[TopicAnswer<'_>]) -> Vec<NodeEndpoint> {
+    let leaders = topics.iter().flat_map(|t| &t.partitions).filter_map(|(_, read)| read.current_leader);
+    let mut ids: Vec<_> = leaders.map(|(id, _epoch)| id).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let image = cx.broker.image();
+    let mut endpoints = Vec::new();
+    for id in ids {
+        let Some(broker) = image.brokers().get(id) else { continue };
+        let Some(endpoint) = broker.endpoint(&cx.connection.listener.name) else { continue };
+        endpoints.push(NodeEndpoint {
+            id,
+            host: Bytes::copy_from_slice(endpoint.host.as_bytes()),
+            port: i32::from(endpoint.port),
+            rack: broker.rack.as_ref().map(|rack| Bytes::copy_from_slice(rack.as_bytes())),
+        });
+    }
+    endpoints
+}

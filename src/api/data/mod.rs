@@ -1,0 +1,18 @@
+//! What concerns the records of partitions.
+
+mod delete_records;
+mod describe_producers;
+mod fetch;
+mod fetch_response;
+mod init_producer_id;
+mod list_offsets;
+mod offset_for_leader_epoch;
+mod produce;
+
+pub use delete_records::DeleteRecords;
+pub use describe_producers::DescribeProducers;
+pub use fetch::Fetch;
+pub use init_producer_id::InitProducerId;
+pub use list_offsets::ListOffsets;
+pub use offset_for_leader_epoch::OffsetForLeaderEpoch;
+pub use produce::Produce;

@@ -1,0 +1,163 @@
+//! Produce: batches of records into partitions.
+//!
+//! Appends happen while the request is begun, so that the produces of a connection enter the log in the order in which
+//! they came. Only waiting, for the disk or for followers, is left for later.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use kafka_protocol::protocol::{Decodable, StrBytes};
+use tokio::time::Instant;
+
+use crate::api::{Answer, Api, On, RequestContext, Response};
+use crate::replica::{Acks, Append, AppendError, ProduceWaitSlot};
+use crate::schema::api::produce_response::{
+    BatchIndexAndErrorMessage, LeaderIdAndEpoch, PartitionProduceResponse, TopicProduceResponse,
+};
+use crate::schema::api::{ProduceRequest, ProduceResponse};
+use crate::storage::validate::{AppendOrigin, codec_allowed};
+use crate::types::{ErrorCode, TopicId};
+
+/// From this version on topics are named by id (KIP-516).
+const TOPIC_ID_FROM: i16 = 13;
+/// From this version on the answer tells the current leader (KIP-951).
+const CURRENT_LEADER_FROM: i16 = 10;
+
+/// Key 0.
+pub struct Produce;
+
+impl Api for Produce {
+    type Request = ProduceRequest;
+    type Response = ProduceResponse;
+    const KEY: i16 = 0;
+    const VERSIONS: std::ops::RangeInclusive<i16> = 3..=13;
+    const ON: On = On::Broker;
+
+    fn begin(cx: RequestContext, mut body: Bytes) -> Answer {
+        let request = match ProduceRequest::decode(&mut body, cx.version) {
+            Ok(request) => request,
+            Err(e) => return Answer::Close(format!("the produce cannot be read: {e:#}")),
+        };
+        let timeout = Duration::from_millis(request.timeout_ms.max(0) as u64);
+        let acks = request.acks;
+        let mut wait = ProduceWaitSlot::default();
+        let mut response = append_all(&cx, request, &mut wait);
+        if acks == 0 {
+            return unacknowledged(&response);
+        }
+        let Some(wait) = wait.into_wait() else {
+            return match Response::encode(&cx, &response) {
+                Some(response) => Answer::Ready(response),
+                None => Answer::Close("the answer to a produce cannot be encoded".to_owned()),
+            };
+        };
+        let deadline = Instant::now() + timeout;
+        let answer = Box::pin(async move {
+            let in_time = tokio::time::timeout_at(deadline, wait.done()).await.is_ok();
+            let failures =
+                if in_time { wait.failures() } else { wait.unfinished(ErrorCode::RequestTimedOut) };
+            for (index, error) in failures {
+                fail(&mut response, index, error);
+            }
+            Response::encode(&cx, &response)
+        });
+        Answer::Later { answer, overlaps: true }
+    }
+
+    async fn handle(_cx: &RequestContext, _request: ProduceRequest) -> ProduceResponse {
+        unreachable!("`begin` answers every produce")
+    }
+}
+
+/// A client that wants no answer learns of errors by the end of its connection, as Kafka does it.
+fn unacknowledged(response: &ProduceResponse) -> Answer {
+    let mut partitions = response.responses.iter().flat_map(|topic| &topic.partition_responses);
+    match partitions.find(|partition| partition.error_code != 0) {
+        None => Answer::Nothing,
+        Some(failed) => {
+            Answer::Close(format!("a produce with acks=0 failed with error {}", failed.error_code))
+        }
+    }
+}
+
+fn append_all(cx: &RequestContext, request: ProduceRequest, wait: &mut ProduceWaitSlot) -> ProduceResponse {
+    let acks = Acks::from_code(request.acks);
+    let mut response = ProduceResponse::default();
+    response.responses.reserve_exact(request.topic_data.len());
+    let mut index = 0;
+    for topic in request.topic_data {
+        let mut answers = TopicProduceResponse::default();
+        answers.partition_responses.reserve_exact(topic.partition_data.len());
+        let found = if cx.version >= TOPIC_ID_FROM {
+            cx.broker.replicas.topic_by_id(TopicId(topic.topic_id)).ok_or(ErrorCode::UnknownTopicId)
+        } else {
+            cx.broker.replicas.topic(&topic.name).ok_or(ErrorCode::UnknownTopicOrPartition)
+        };
+        for data in topic.partition_data {
+            let mut answer = PartitionProduceResponse::default();
+            answer.index = data.index;
+            answer.base_offset = -1;
+            let appended = match (&found, acks) {
+                (_, None) => Err(AppendError::from(ErrorCode::InvalidRequiredAcks)),
+                (&Err(unknown), _) => Err(AppendError::from(unknown)),
+                (Ok(topic), Some(acks)) => match topic.partition(data.index) {
+                    Err(error) => Err(AppendError::from(error)),
+                    Ok(partition) => {
+                        let records = data.records.unwrap_or_default();
+                        let now = cx.broker.clock.now();
+                        let append = Append { acks, origin: AppendOrigin::Client, now, index };
+                        if codec_allowed(&records, cx.version) {
+                            partition.append(&records, &append, wait)
+                        } else {
+                            Err(ErrorCode::UnsupportedCompressionType.into())
+                        }
+                    }
+                },
+            };
+            match appended {
+                Ok(appended) => {
+                    answer.base_offset = appended.first_offset;
+                    answer.log_append_time_ms = appended.log_append_time;
+                    answer.log_start_offset = appended.log_start_offset;
+                }
+                Err(failure) => describe(cx, &mut answer, failure),
+            }
+            answers.partition_responses.push(answer);
+            index += 1;
+        }
+        answers.name = topic.name;
+        answers.topic_id = topic.topic_id;
+        response.responses.push(answers);
+    }
+    response
+}
+
+/// Puts an error into a partition's answer, with what helps the client on.
+fn describe(cx: &RequestContext, answer: &mut PartitionProduceResponse, failure: AppendError) {
+    answer.error_code = failure.code.code();
+    answer.error_message = failure.message.map(StrBytes::from_string);
+    answer.record_errors.extend(failure.records.into_iter().map(|(batch_index, message)| {
+        let mut error = BatchIndexAndErrorMessage::default();
+        error.batch_index = batch_index;
+        error.batch_index_error_message = message.map(StrBytes::from_string);
+        error
+    }));
+    if let Some((leader, epoch)) = failure.current_leader
+        && cx.version >= CURRENT_LEADER_FROM
+    {
+        let mut current = LeaderIdAndEpoch::default();
+        current.leader_id = leader.into();
+        current.leader_epoch = epoch;
+        answer.current_leader = current;
+    }
+}
+
+fn fail(response: &mut ProduceResponse, index: usize, error: ErrorCode) {
+    let mut partitions = response.responses.iter_mut().flat_map(|topic| &mut topic.partition_responses);
+    if let Some(answer) = partitions.nth(index)
+        && answer.error_code == 0
+    {
+        answer.error_code = error.code();
+        answer.base_offset = -1;
+    }
+}

@@ -1,0 +1,13 @@
+//! Topics that Kafka keeps for itself.
+
+/// Committed offsets and groups.
+pub const CONSUMER_OFFSETS: &str = "__consumer_offsets";
+/// Transactions.
+pub const TRANSACTION_STATE: &str = "__transaction_state";
+/// Share groups' positions.
+pub const SHARE_GROUP_STATE: &str = "__share_group_state";
+
+/// True for a topic that clients should not write to by themselves.
+pub fn is_internal(topic: &str) -> bool {
+    [CONSUMER_OFFSETS, TRANSACTION_STATE, SHARE_GROUP_STATE].contains(&topic)
+}

@@ -1,0 +1,90 @@
+//! THE list of what is served, and the way from a frame to its handler.
+//!
+//! ApiVersions, the table in the README and the per-API metrics read [`APIS`]. A key that is not in it is in
+//! [`NOT_SERVED`] with the reason.
+
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::cluster::ApiVersions;
+use super::data::{
+    DeleteRecords, DescribeProducers, Fetch, InitProducerId, ListOffsets, OffsetForLeaderEpoch, Produce,
+};
+use super::request::{Broker, ConnectionInfo, RequestContext};
+use super::topics::Metadata;
+use super::{Answer, Api, On};
+use crate::wire::guard;
+use crate::wire::header::RequestHeader;
+
+/// One API as the dispatcher sees it.
+pub struct Entry {
+    /// Kafka's number of it.
+    pub key: i16,
+    /// The versions that are served.
+    pub versions: RangeInclusive<i16>,
+    /// Where it is served.
+    pub on: On,
+    begin: fn(RequestContext, Bytes) -> Answer,
+}
+
+const fn entry<A: Api>() -> Entry {
+    Entry { key: A::KEY, versions: A::VERSIONS, on: A::ON, begin: A::begin }
+}
+
+/// Everything that is served, in the order of the keys.
+pub static APIS: &[Entry] = &[
+    entry::<Produce>(),
+    entry::<Fetch>(),
+    entry::<ListOffsets>(),
+    entry::<Metadata>(),
+    entry::<ApiVersions>(),
+    entry::<DeleteRecords>(),
+    entry::<InitProducerId>(),
+    entry::<OffsetForLeaderEpoch>(),
+    entry::<DescribeProducers>(),
+];
+
+/// The entry of an API key, if it is served.
+pub fn find(key: i16) -> Option<&'static Entry> {
+    APIS.binary_search_by_key(&key, |entry| entry.key).ok().map(|at| &APIS[at])
+}
+
+/// True if the request may begin while produces of its connection wait for their answers: it is a produce too.
+pub fn may_overlap(frame: &[u8]) -> bool {
+    frame.first_chunk() == Some(&Produce::KEY.to_be_bytes())
+}
+
+/// Begins the request in `frame`, which is whole and without its length.
+pub fn begin(broker: &Arc<Broker>, connection: &Arc<ConnectionInfo>, frame: Bytes) -> Answer {
+    let mut body = frame;
+    let header = match RequestHeader::decode(&mut body) {
+        Ok(header) => header,
+        Err(e) => return Answer::Close(format!("the request's header cannot be read: {e}")),
+    };
+    let (key, version) = (header.api.key, header.version);
+    let served = find(key).filter(|entry| connection.listener.serves(entry.on));
+    let Some(entry) = served else {
+        return Answer::Close(format!("{} is not served on {}", header.api.name, connection.listener.name));
+    };
+    let cx = RequestContext::new(Arc::clone(broker), Arc::clone(connection), header);
+    if !entry.versions.contains(&version) {
+        if key == ApiVersions::KEY {
+            return ApiVersions::unsupported_version(cx);
+        }
+        return Answer::Close(format!("version {version} of API {key} is not served"));
+    }
+    if let Err(e) = guard::check(key, version, &body, &broker.guard_limits) {
+        return Answer::Close(format!("API {key} version {version}: {e}"));
+    }
+    (entry.begin)(cx, body)
+}
+
+/// Logs that a connection was ended for what came through it; at most a few lines a second, since whoever sends
+/// nonsense can send much of it.
+pub fn log_refusal(broker: &Broker, connection: &ConnectionInfo, why: &str) {
+    if broker.refusals.allow() {
+        tracing::warn!(peer = %connection.peer, listener = %connection.listener.name, "connection closed: {why}");
+    }
+}

@@ -1,0 +1,150 @@
+//! What a handler knows of a request besides its content.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use kafka_protocol::protocol::StrBytes;
+use parking_lot::Mutex;
+
+use super::On;
+use super::producer_ids::ProducerIdStock;
+use super::rate_limit::RateLimit;
+use crate::config::{BrokerConfig, Layers};
+use crate::controller::ControllerHandle;
+use crate::coordinator::group::shard::GroupShard;
+use crate::coordinator::runtime::Coordinator;
+use crate::env::{Clock, Tasks};
+use crate::metadata::MetadataImage;
+use crate::quorum::Quorum;
+use crate::replica::fetch_session::Sessions;
+use crate::replica::{FetchWaiter, ReplicaManager};
+use crate::types::NodeId;
+use crate::wire::guard;
+use crate::wire::header::RequestHeader;
+
+/// A listener, as far as the requests that come through it must know.
+pub struct ListenerInfo {
+    /// Its name, such as `PLAINTEXT`.
+    pub name: Arc<str>,
+    /// Kafka's number of its security protocol.
+    pub security_protocol: i16,
+    /// True if it is one of `controller.listener.names`.
+    pub is_controller: bool,
+    /// Who a client is that comes through it without authenticating itself.
+    pub principal: Arc<str>,
+}
+
+impl ListenerInfo {
+    /// True if an API that is served `on` is served here.
+    pub fn serves(&self, on: On) -> bool {
+        on == On::Both || !self.is_controller
+    }
+}
+
+/// One connection, as far as its requests must know.
+pub struct ConnectionInfo {
+    /// What it came in through.
+    pub listener: Arc<ListenerInfo>,
+    /// The client's address.
+    pub peer: SocketAddr,
+    /// What the connection's fetches wait with.
+    pub fetch_waiter: Arc<FetchWaiter>,
+    /// Name and version of the client's software, once it told them (KIP-511).
+    pub software: Mutex<Option<(StrBytes, StrBytes)>>,
+}
+
+impl ConnectionInfo {
+    /// A connection that has just come in.
+    pub fn new(listener: Arc<ListenerInfo>, peer: SocketAddr) -> ConnectionInfo {
+        ConnectionInfo { listener, peer, fetch_waiter: FetchWaiter::new(), software: Mutex::default() }
+    }
+}
+
+impl Drop for ConnectionInfo {
+    fn drop(&mut self) {
+        self.fetch_waiter.retire();
+    }
+}
+
+/// What handlers work with: the broker, seen from its requests.
+pub struct Broker {
+    /// The cluster's id.
+    pub cluster_id: Arc<str>,
+    /// The broker's settings, as its file has them.
+    pub config: Arc<BrokerConfig>,
+    /// The broker's settings in layers, dynamic ones included.
+    pub layers: Arc<ArcSwap<Layers>>,
+    /// The wall clock.
+    pub clock: Arc<dyn Clock>,
+    /// Runs what may block.
+    pub tasks: Tasks,
+    /// The cluster as this broker knows it.
+    pub metadata: Arc<ArcSwap<MetadataImage>>,
+    /// The active controller.
+    pub controller: ControllerHandle,
+    /// The metadata quorum.
+    pub quorum: Quorum,
+    /// Partitions of this broker.
+    pub replicas: Arc<ReplicaManager>,
+    /// Groups that this broker coordinates.
+    pub groups: Arc<Coordinator<GroupShard>>,
+    /// Incremental fetch sessions.
+    pub fetch_sessions: Mutex<Sessions>,
+    /// Producer ids in stock.
+    pub producer_ids: ProducerIdStock,
+    /// What one request may cost to decode.
+    pub guard_limits: guard::Limits,
+    /// How often the log says that a client was refused.
+    pub refusals: RateLimit,
+}
+
+impl Broker {
+    /// The cluster as it is known now.
+    pub fn image(&self) -> Arc<MetadataImage> {
+        self.metadata.load_full()
+    }
+
+    /// A broker that clients can be sent to: this one if it is up, or any other.
+    pub fn some_broker(&self, image: &MetadataImage) -> NodeId {
+        if image.is_active(self.config.node_id) {
+            return self.config.node_id;
+        }
+        image.brokers().unfenced().next().map_or(-1, |broker| broker.id)
+    }
+}
+
+/// A request's surroundings.
+#[derive(Clone)]
+pub struct RequestContext {
+    /// The broker that serves it.
+    pub broker: Arc<Broker>,
+    /// The connection it came through.
+    pub connection: Arc<ConnectionInfo>,
+    /// Kafka's number of the API.
+    pub api_key: i16,
+    /// The version of the message.
+    pub version: i16,
+    /// Ties the answer to the request.
+    pub correlation_id: i32,
+    /// What the client calls itself. Points into the request's memory: copy it before keeping it.
+    pub client_id: StrBytes,
+}
+
+impl RequestContext {
+    /// The surroundings of the request that `header` begins.
+    pub fn new(
+        broker: Arc<Broker>,
+        connection: Arc<ConnectionInfo>,
+        header: RequestHeader,
+    ) -> RequestContext {
+        RequestContext {
+            broker,
+            connection,
+            api_key: header.api.key,
+            version: header.version,
+            correlation_id: header.correlation_id,
+            client_id: header.client_id.unwrap_or_default(),
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! A partition that this broker leads, as a coordinator's log.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::watch;
+
+use super::runtime::{AppendError, PartitionLog, ReadError};
+use crate::env::net::BoxFuture;
+use crate::env::{Clock, Tasks};
+use crate::replica::{Acks, Append, Partition, ProduceWaitSlot};
+use crate::storage::validate::AppendOrigin;
+use crate::types::{ErrorCode, LeaderEpoch, Offset};
+use crate::wire::batch::batches;
+
+/// The partition, in one of its leaderships.
+pub struct LedPartition {
+    partition: Arc<Partition>,
+    epoch: LeaderEpoch,
+    clock: Arc<dyn Clock>,
+    tasks: Tasks,
+}
+
+impl LedPartition {
+    /// `partition`, which this broker leads in `epoch`.
+    pub fn new(
+        partition: Arc<Partition>,
+        epoch: LeaderEpoch,
+        clock: Arc<dyn Clock>,
+        tasks: Tasks,
+    ) -> Arc<LedPartition> {
+        Arc::new(LedPartition { partition, epoch, clock, tasks })
+    }
+}
+
+impl PartitionLog for LedPartition {
+    fn append(&self, batch: Vec<u8>) -> Result<Offset, AppendError> {
+        if self.partition.leader_epoch() != Some(self.epoch) {
+            return Err(AppendError::NotLeader);
+        }
+        let append =
+            Append { acks: Acks::All, origin: AppendOrigin::Coordinator, now: self.clock.now(), index: 0 };
+        // The runtime follows the high watermark by itself.
+        let mut nobody_waits = ProduceWaitSlot::default();
+        let appended = self.partition.append(&batch, &append, &mut nobody_waits);
+        appended.map(|appended| appended.last_offset).map_err(|refused| match refused.code {
+            ErrorCode::NotEnoughReplicas => AppendError::NotEnoughReplicas,
+            ErrorCode::MessageTooLarge | ErrorCode::RecordListTooLarge => AppendError::TooLarge,
+            ErrorCode::NotLeaderOrFollower | ErrorCode::UnknownTopicOrPartition => AppendError::NotLeader,
+            other => AppendError::Storage(refused.message.unwrap_or_else(|| other.to_string())),
+        })
+    }
+
+    fn high_watermark(&self) -> watch::Receiver<Offset> {
+        self.partition.watch_high_watermark()
+    }
+
+    fn read(&self, from: Offset, max_bytes: usize) -> BoxFuture<'_, Result<Bytes, ReadError>> {
+        let partition = Arc::clone(&self.partition);
+        Box::pin(async move {
+            let bytes_max = u32::try_from(max_bytes).unwrap_or(u32::MAX);
+            let work = move || {
+                let slice = partition.read_to_end(from, bytes_max).map_err(|error| match error {
+                    ErrorCode::NotLeaderOrFollower | ErrorCode::UnknownTopicOrPartition => {
+                        ReadError::NotLeader
+                    }
+                    other => ReadError::Storage(other.to_string()),
+                })?;
+                let Some(slice) = slice else { return Ok(Bytes::new()) };
+                let mut bytes = slice.read().map_err(|e| ReadError::Storage(e.to_string()))?;
+                // The last batch may be cut off.
+                let whole = batches(&bytes).map_while(Result::ok).map(|batch| batch.bytes().len()).sum();
+                bytes.truncate(whole);
+                Ok(bytes.into())
+            };
+            self.tasks.run_blocking(work).await.unwrap_or(Err(ReadError::NotLeader))
+        })
+    }
+
+    fn start_offset(&self) -> Offset {
+        self.partition.log_offsets().0
+    }
+
+    fn end_offset(&self) -> Offset {
+        self.partition.log_offsets().1
+    }
+
+    fn leader_epoch(&self) -> LeaderEpoch {
+        self.epoch
+    }
+}

@@ -1,0 +1,130 @@
+//! From metadata to partitions: who leads, what is new, what goes.
+//!
+//! The publisher calls [`ReplicaManager::apply`] for every change of the image, one after another. It looks at what has
+//! changed and at nothing else, so that a change costs the same however many partitions there are.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::manager::{ReplicaManager, Slot, TopicReplicas};
+use super::partition::Partition;
+use super::settings::PartitionSettings;
+use crate::metadata::{ConfigResource, MetadataDelta, MetadataImage, ResourceType, Topic};
+use crate::storage::StorageError;
+use crate::types::{ErrorCode, TopicId, TopicPartition};
+
+/// Works out a topic's settings from the image and the broker's own configuration.
+pub type SettingsOf = Box<dyn Fn(&MetadataImage, &str) -> PartitionSettings + Send + Sync>;
+
+impl ReplicaManager {
+    /// Makes the partitions of this broker what `image` says they are.
+    pub fn apply(&self, image: &MetadataImage, delta: &MetadataDelta) {
+        for (id, name) in &delta.topics_deleted {
+            self.delete_topic(*id, name);
+        }
+        for id in delta.partitions.keys() {
+            if let Some(topic) = image.topics().get_by_id(*id) {
+                self.update_topic(image, topic);
+            }
+        }
+        self.update_settings(image, delta);
+    }
+
+    fn update_topic(&self, image: &MetadataImage, topic: &Topic) {
+        let known = self.topic_by_id(topic.id);
+        let mut settings = None;
+        let mut partitions = Vec::with_capacity(topic.partitions.len());
+        for (index, registration) in topic.iter() {
+            if !registration.is_on(self.node_id) {
+                partitions.push(Slot::Elsewhere);
+                continue;
+            }
+            let slot = match known.as_ref().map(|known| known.partition(index)) {
+                Some(Ok(partition)) => Slot::Here(partition),
+                Some(Err(ErrorCode::KafkaStorageError)) => Slot::Offline,
+                Some(Err(_)) | None => {
+                    let settings = settings.get_or_insert_with(|| (self.settings_of)(image, &topic.name));
+                    self.open(topic, index, settings)
+                }
+            };
+            if let Slot::Here(partition) = &slot {
+                partition.become_what(registration);
+            }
+            partitions.push(slot);
+        }
+        let replicas = Arc::new(TopicReplicas { name: Arc::clone(&topic.name), id: topic.id, partitions });
+        let mut topics = self.topics.write();
+        topics.by_id.insert(topic.id, Arc::clone(&replicas));
+        topics.by_name.insert(Arc::clone(&topic.name), replicas);
+    }
+
+    fn open(&self, topic: &Topic, index: i32, settings: &PartitionSettings) -> Slot {
+        let name = TopicPartition::new(Arc::clone(&topic.name), index);
+        let open = || self.logs.log(&name, topic.id, Arc::clone(&settings.log), None);
+        let opened = open().or_else(|fault| match fault {
+            // A topic of the same name was deleted while this broker was away.
+            StorageError::TopicId { .. } => {
+                self.logs.set_aside(&name, self.rng.lock().uuid())?;
+                open()
+            }
+            other => Err(other),
+        });
+        match opened {
+            Ok(log) => {
+                let identity = (Arc::clone(&topic.name), topic.id, index);
+                let syncer = Arc::clone(&self.syncer);
+                Slot::Here(Partition::new(self.node_id, identity, log, settings.clone(), syncer))
+            }
+            Err(fault) => {
+                tracing::error!("{name} is offline: {fault}");
+                Slot::Offline
+            }
+        }
+    }
+
+    fn delete_topic(&self, id: TopicId, name: &str) {
+        let gone = {
+            let mut topics = self.topics.write();
+            let gone = topics.by_id.remove(&id);
+            // The name may have been taken by a new topic already.
+            if topics.by_name.get(name).is_some_and(|topic| topic.id == id) {
+                topics.by_name.remove(name);
+            }
+            gone
+        };
+        let Some(gone) = gone else { return };
+        let deleted = gone.iter().filter_map(|p| p.give_up_log(ErrorCode::UnknownTopicOrPartition));
+        let deleted: Vec<_> = deleted.map(|log| (log, self.rng.lock().uuid())).collect();
+        let (logs, now, tasks) = (Arc::clone(&self.logs), self.env.clock.now(), self.env.tasks.clone());
+        self.env.tasks.spawn("delete logs", async move {
+            let work = move || {
+                for (log, unique) in deleted {
+                    let name = log.partition().clone();
+                    match logs.delete(log, unique, now) {
+                        Ok(()) => tracing::info!("{name} is deleted"),
+                        Err(fault) => tracing::error!("{name} cannot be deleted: {fault}"),
+                    }
+                }
+            };
+            tasks.run_blocking(work).await;
+        });
+    }
+
+    /// Brings changed topic configurations into use; a change of a broker's configuration may concern every topic.
+    fn update_settings(&self, image: &MetadataImage, delta: &MetadataDelta) {
+        let of_brokers = |resource: &ConfigResource| resource.kind == ResourceType::Broker;
+        let topics = if delta.configs.iter().any(of_brokers) {
+            self.topics()
+        } else {
+            let changed = delta.configs.iter().filter(|resource| resource.kind == ResourceType::Topic);
+            let names: BTreeSet<_> = changed.map(|resource| Arc::clone(&resource.name)).collect();
+            names.iter().filter_map(|name| self.topic(name)).collect()
+        };
+        for topic in topics {
+            let settings = (self.settings_of)(image, &topic.name);
+            for partition in topic.iter() {
+                partition.set_settings(settings.clone());
+            }
+        }
+    }
+}

@@ -1,0 +1,586 @@
+//! One partition on this broker: its log, who leads it, and who waits for it.
+//!
+//! Everything that must stay consistent is behind one short lock: no call under it waits, and syncs run outside of it.
+//!
+//! The **high watermark** is the offset up to which records are safe and may be read. With `acks.all.durability` =
+//! `fsync` a replica counts with what it has synced; with `replicated`, with what it has appended, as Kafka has it.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use parking_lot::{Mutex, MutexGuard};
+use tokio::sync::watch;
+
+use super::purgatory::{FetchWaiter, ProduceWaitSlot, WaitingFetches, WaitingProduces};
+use super::settings::PartitionSettings;
+use super::syncer::Syncer;
+use crate::config::topic::Durability;
+use crate::metadata::Partition as Registration;
+use crate::storage::validate::{AppendOrigin, ValidateError, validate};
+use crate::storage::{self, AppendBy, FileSlice, Log, ReadError, StorageError};
+use crate::types::{
+    ErrorCode, LeaderEpoch, Ms, NodeId, Offset, PartitionIndex, ProducerId, TopicId, TopicName,
+};
+
+/// How much of an append a client wants to be told: the `acks` of a produce.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Acks {
+    /// Nothing.
+    None,
+    /// That the leader has appended.
+    Leader,
+    /// That every in-sync replica has it, as durably as `acks.all.durability` says.
+    All,
+}
+
+impl Acks {
+    /// What a produce says with -1, 0 or 1.
+    pub fn from_code(code: i16) -> Option<Acks> {
+        match code {
+            0 => Some(Acks::None),
+            1 => Some(Acks::Leader),
+            -1 => Some(Acks::All),
+            _ => None,
+        }
+    }
+}
+
+/// Which records a reader may see.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Isolation {
+    /// Everything up to the high watermark.
+    ReadUncommitted,
+    /// What no open transaction may still take back.
+    ReadCommitted,
+}
+
+impl Isolation {
+    /// What `isolation_level` says on the wire: 0 uncommitted, anything else committed.
+    pub fn from_level(level: i8) -> Isolation {
+        if level == 0 { Isolation::ReadUncommitted } else { Isolation::ReadCommitted }
+    }
+}
+
+/// An append to make.
+pub struct Append {
+    /// What to wait for.
+    pub acks: Acks,
+    /// Who made the records.
+    pub origin: AppendOrigin,
+    /// The wall clock.
+    pub now: Ms,
+    /// The partition's place in its produce, for [`ProduceWaitSlot`].
+    pub index: usize,
+}
+
+/// What an append has done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// Offset of the first record; of a retry, the offset that the first try got.
+    pub first_offset: Offset,
+    /// Offset of the last record.
+    pub last_offset: Offset,
+    /// The time the records were stamped with, or -1 where they keep the producer's.
+    pub log_append_time: Ms,
+    /// The log start offset.
+    pub log_start_offset: Offset,
+}
+
+/// Why an append was refused, in the client's terms.
+#[derive(Debug)]
+pub struct AppendError {
+    /// Kafka's error.
+    pub code: ErrorCode,
+    /// More about it.
+    pub message: Option<String>,
+    /// Records that are at fault, by their index in the batch.
+    pub records: Vec<(i32, Option<String>)>,
+    /// Who leads, where the client asked the wrong broker.
+    pub current_leader: Option<(NodeId, LeaderEpoch)>,
+}
+
+impl From<ErrorCode> for AppendError {
+    fn from(code: ErrorCode) -> AppendError {
+        AppendError { code, message: None, records: Vec::new(), current_leader: None }
+    }
+}
+
+impl From<ValidateError> for AppendError {
+    fn from(e: ValidateError) -> AppendError {
+        let records = e.refused_records().iter().map(|r| (r.batch_index, Some(r.message()))).collect();
+        AppendError { code: e.code(), message: Some(e.to_string()), records, current_leader: None }
+    }
+}
+
+/// A read to make.
+pub struct Read<'a> {
+    /// The first offset wanted.
+    pub offset: Offset,
+    /// The most bytes to return.
+    pub bytes_max: u32,
+    /// Return the first batch whole even if it is larger than that.
+    pub whole_batch: bool,
+    /// Which records may be seen.
+    pub isolation: Isolation,
+    /// The leader epoch that the reader believes in, or -1.
+    pub current_leader_epoch: LeaderEpoch,
+    /// The epoch of the last record that the reader has, or -1 (KIP-595).
+    pub last_fetched_epoch: LeaderEpoch,
+    /// Whom to tell of what arrives from here on.
+    pub waiter: Option<&'a Arc<FetchWaiter>>,
+}
+
+/// What a read has found.
+#[derive(Clone, Debug)]
+pub struct PartitionRead {
+    /// Kafka's error.
+    pub error: ErrorCode,
+    /// The high watermark; -1 with an error.
+    pub high_watermark: Offset,
+    /// The last stable offset; -1 with an error.
+    pub last_stable_offset: Offset,
+    /// The log start offset; -1 with an error.
+    pub log_start_offset: Offset,
+    /// Set where the reader's log is not a prefix of this one: the largest common epoch and its end.
+    pub diverging_epoch: Option<(LeaderEpoch, Offset)>,
+    /// Who leads, where the reader asked the wrong broker.
+    pub current_leader: Option<(NodeId, LeaderEpoch)>,
+    /// Aborted transactions in the range, for a reader of committed records: producer id and first offset.
+    pub aborted: Option<Vec<(ProducerId, Offset)>>,
+    /// The records.
+    pub records: Option<FileSlice>,
+}
+
+impl PartitionRead {
+    /// A read that failed.
+    pub fn failed(error: ErrorCode) -> PartitionRead {
+        PartitionRead {
+            error,
+            high_watermark: -1,
+            last_stable_offset: -1,
+            log_start_offset: -1,
+            diverging_epoch: None,
+            current_leader: None,
+            aborted: None,
+            records: None,
+        }
+    }
+
+    /// Bytes of records found.
+    pub fn records_len(&self) -> u32 {
+        self.records.as_ref().map_or(0, |slice| slice.len)
+    }
+
+    /// True if it says something that must not wait for more data.
+    pub fn is_urgent(&self) -> bool {
+        self.error.is_err() || self.diverging_epoch.is_some()
+    }
+}
+
+/// A partition that this broker holds a replica of.
+pub struct Partition {
+    node_id: NodeId,
+    topic: TopicName,
+    topic_id: TopicId,
+    index: PartitionIndex,
+    syncer: Arc<Syncer>,
+    settings: ArcSwap<PartitionSettings>,
+    state: Mutex<State>,
+}
+
+pub(super) struct State {
+    /// `None` once it is given up: deleted, or closed at the node's stop.
+    log: Option<Log>,
+    pub(super) role: Role,
+    pub(super) high_watermark: Offset,
+    /// Bytes appended since the high watermark moved last.
+    unseen_bytes: i64,
+    fetches: WaitingFetches,
+    /// Produces that wait for the high watermark.
+    produces: WaitingProduces,
+    /// Produces that wait for a sync which `flush.messages` made due.
+    flushes: WaitingProduces,
+    /// For those who follow the high watermark itself; made when first asked for.
+    watch: Option<watch::Sender<Offset>>,
+    sync: SyncState,
+}
+
+/// What this broker is to the partition.
+pub(super) enum Role {
+    /// It leads, in this epoch and with these in-sync replicas.
+    Leader { epoch: LeaderEpoch, isr_len: usize },
+    /// Another broker leads, or none.
+    NotLeader { leader: NodeId, epoch: LeaderEpoch },
+    /// The disk failed it, or what is on the disk is damaged.
+    Offline,
+    /// The topic is deleted, or the node stops.
+    Gone(ErrorCode),
+}
+
+/// Where a partition stands with the syncer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum SyncState {
+    /// Nothing to sync.
+    Idle,
+    /// In the queue.
+    Queued,
+    /// A sync runs.
+    Running,
+    /// A sync runs, and something has been appended since it began.
+    RunningAndDirty,
+}
+
+impl Partition {
+    /// A partition with its log, which nobody leads yet.
+    pub(super) fn new(
+        node_id: NodeId,
+        (topic, topic_id, index): (TopicName, TopicId, PartitionIndex),
+        log: Log,
+        settings: PartitionSettings,
+        syncer: Arc<Syncer>,
+    ) -> Arc<Partition> {
+        let state = State {
+            high_watermark: log.log_start_offset(),
+            log: Some(log),
+            role: Role::NotLeader { leader: -1, epoch: -1 },
+            unseen_bytes: 0,
+            fetches: WaitingFetches::default(),
+            produces: WaitingProduces::default(),
+            flushes: WaitingProduces::default(),
+            watch: None,
+            sync: SyncState::Idle,
+        };
+        let settings = ArcSwap::from_pointee(settings);
+        Arc::new(Partition { node_id, topic, topic_id, index, syncer, settings, state: Mutex::new(state) })
+    }
+
+    /// The topic's name.
+    pub fn topic(&self) -> &TopicName {
+        &self.topic
+    }
+
+    /// The topic's id.
+    pub fn topic_id(&self) -> TopicId {
+        self.topic_id
+    }
+
+    /// The partition's number.
+    pub fn index(&self) -> PartitionIndex {
+        self.index
+    }
+
+    /// Appends as the leader. `records` is one batch as it came from whoever made it. A wait that the append calls for
+    /// is added to `wait`.
+    pub fn append(
+        self: &Arc<Self>,
+        records: &[u8],
+        append: &Append,
+        wait: &mut ProduceWaitSlot,
+    ) -> Result<Appended, AppendError> {
+        let settings = self.settings.load();
+        // The checksum and the walk over the records need no lock.
+        let checked = validate(records, &settings.log.validate, append.origin, append.now);
+        let mut state = self.state.lock();
+        let (epoch, isr_len) = state.leadership()?;
+        let mut plan = checked?;
+        if append.acks == Acks::All && isr_len < settings.min_insync_replicas {
+            return Err(ErrorCode::NotEnoughReplicas.into());
+        }
+        let by = AppendBy { origin: append.origin, leader_epoch: epoch, guard: None, verify: false };
+        let info = match state.log().append_as_leader(records, &mut plan, by, append.now) {
+            Ok(info) => info,
+            Err(e) => return Err(self.refused(&mut state, e)),
+        };
+        let end = info.last_offset + 1;
+        state.unseen_bytes += info.bytes as i64;
+        if settings.durability == Durability::Replicated && isr_len <= 1 {
+            let end = state.log().log_end_offset();
+            state.advance_high_watermark(end);
+        }
+        if append.acks == Acks::All && state.high_watermark < end {
+            state.produces.add(end, append.index, wait.get());
+        }
+        let flush_is_due = settings.log.flush_messages < i64::MAX && state.log().sync_due(append.now);
+        if flush_is_due && append.acks != Acks::None && state.log().synced_end_offset() < end {
+            state.flushes.add(end, append.index, wait.get());
+        }
+        let sync = flush_is_due || settings.durability == Durability::Fsync;
+        let dirty = state.log().synced_end_offset() < state.log().log_end_offset();
+        let ask = sync && dirty && state.sync_wanted();
+        drop(state);
+        if ask {
+            self.syncer.request(Arc::clone(self));
+        }
+        Ok(Appended {
+            first_offset: info.first_offset,
+            last_offset: info.last_offset,
+            log_append_time: info.append_time.unwrap_or(-1),
+            log_start_offset: info.log_start_offset,
+        })
+    }
+
+    /// Syncs what is appended, and lets through what has waited for it. Blocks; the syncer calls it.
+    pub(super) fn sync(self: &Arc<Self>) {
+        let job = {
+            let mut state = self.state.lock();
+            state.sync = SyncState::Running;
+            state.log.as_mut().and_then(Log::sync_job)
+        };
+        let done = job.map(|job| job.run());
+        let mut state = self.state.lock();
+        let again = state.sync == SyncState::RunningAndDirty;
+        state.sync = if again { SyncState::Queued } else { SyncState::Idle };
+        let State { log: Some(log), .. } = &mut *state else { return };
+        match done.map(|done| log.synced(done)) {
+            None | Some(Ok(())) => {
+                let synced = log.synced_end_offset();
+                state.flushes.passed(synced);
+                if matches!(state.role, Role::Leader { isr_len: 0..=1, .. }) {
+                    state.advance_high_watermark(synced);
+                }
+            }
+            Some(Err(e)) => self.went_offline(&mut state, &e),
+        }
+        if again {
+            drop(state);
+            self.syncer.request(Arc::clone(self));
+        }
+    }
+
+    /// Takes the role that the metadata gives this broker.
+    pub(super) fn become_what(self: &Arc<Self>, registration: &Registration) {
+        let mut state = self.state.lock();
+        if matches!(state.role, Role::Offline | Role::Gone(_)) {
+            return;
+        }
+        if registration.leader != self.node_id {
+            let (leader, epoch) = (registration.leader, registration.leader_epoch);
+            state.role = Role::NotLeader { leader, epoch };
+            state.end_waits(ErrorCode::NotLeaderOrFollower);
+            return;
+        }
+        state.role = Role::Leader { epoch: registration.leader_epoch, isr_len: registration.isr.len() };
+        let (end, synced) = (state.log().log_end_offset(), state.log().synced_end_offset());
+        let fsync = self.settings.load().durability == Durability::Fsync;
+        if registration.isr.len() <= 1 {
+            // What a crash of the process has left unsynced must be synced before it may be read.
+            state.advance_high_watermark(if fsync { synced } else { end });
+        }
+        if fsync && synced < end && state.sync_wanted() {
+            drop(state);
+            self.syncer.request(Arc::clone(self));
+        }
+    }
+
+    /// Gives the log up: the topic is deleted, or the node stops. From here on every request is refused with `error`.
+    pub(super) fn give_up_log(&self, error: ErrorCode) -> Option<Log> {
+        let mut state = self.state.lock();
+        state.role = Role::Gone(error);
+        state.end_waits(error);
+        state.log.take()
+    }
+
+    /// Reads as the leader.
+    pub fn read(&self, read: &Read<'_>) -> PartitionRead {
+        let mut state = self.state.lock();
+        let mut found = state.read(read);
+        if matches!(found.error, ErrorCode::FencedLeaderEpoch | ErrorCode::NotLeaderOrFollower) {
+            found.current_leader = match state.role {
+                Role::Leader { epoch, .. } => Some((self.node_id, epoch)),
+                Role::NotLeader { leader, epoch } => Some((leader, epoch)),
+                Role::Offline | Role::Gone(_) => None,
+            };
+        }
+        if let Some(waiter) = read.waiter
+            && !found.is_urgent()
+        {
+            state.fetches.add(waiter);
+        }
+        found
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock()
+    }
+
+    /// Has the log synced, as soon as the syncer can.
+    pub(super) fn request_sync(self: &Arc<Self>) {
+        let ask = {
+            let mut state = self.state.lock();
+            state.log.is_some() && state.sync_wanted()
+        };
+        if ask {
+            self.syncer.request(Arc::clone(self));
+        }
+    }
+
+    /// Takes new settings into use, from the next append on.
+    pub(super) fn set_settings(&self, settings: PartitionSettings) {
+        if let Some(log) = &mut self.state.lock().log {
+            log.set_config(Arc::clone(&settings.log));
+        }
+        self.settings.store(Arc::new(settings));
+    }
+
+    /// Follows the high watermark. The sender goes away when the partition is not led here any more.
+    pub fn watch_high_watermark(&self) -> watch::Receiver<Offset> {
+        let mut state = self.state.lock();
+        let high_watermark = state.high_watermark;
+        if !matches!(state.role, Role::Leader { .. }) {
+            return watch::channel(high_watermark).1;
+        }
+        state.watch.get_or_insert_with(|| watch::channel(high_watermark).0).subscribe()
+    }
+
+    /// What an error of the log means to the client; takes the partition offline where it must.
+    fn refused(&self, state: &mut State, error: storage::AppendError) -> AppendError {
+        let code = match &error {
+            storage::AppendError::Producer(e) => e.code(),
+            storage::AppendError::TooLarge { .. } => ErrorCode::RecordListTooLarge,
+            // A leader does not meet these.
+            storage::AppendError::UnexpectedOffset { .. } => ErrorCode::OffsetOutOfRange,
+            storage::AppendError::Stored(_) | storage::AppendError::Control(_) => ErrorCode::CorruptMessage,
+            storage::AppendError::Fault(fault) => {
+                if state.log().is_offline() {
+                    self.went_offline(state, fault);
+                }
+                ErrorCode::KafkaStorageError
+            }
+        };
+        AppendError { message: Some(error.to_string()), ..AppendError::from(code) }
+    }
+
+    fn went_offline(&self, state: &mut State, fault: &StorageError) {
+        tracing::error!("{}-{} goes offline: {fault}", self.topic, self.index);
+        state.role = Role::Offline;
+        state.end_waits(ErrorCode::KafkaStorageError);
+    }
+}
+
+/// What a fault of the disk is to a client.
+pub(super) fn fault_code(fault: &StorageError) -> ErrorCode {
+    tracing::error!("a log cannot be read: {fault}");
+    ErrorCode::KafkaStorageError
+}
+
+impl State {
+    /// That this broker leads, and that who asks does not believe in another epoch; -1 believes nothing (KIP-320).
+    pub(super) fn check_leader_epoch(&self, believed: LeaderEpoch) -> Result<(), ErrorCode> {
+        let (epoch, _) = self.leadership().map_err(|refused| refused.code)?;
+        match believed {
+            -1 => Ok(()),
+            older if older < epoch => Err(ErrorCode::FencedLeaderEpoch),
+            newer if newer > epoch => Err(ErrorCode::UnknownLeaderEpoch),
+            _ => Ok(()),
+        }
+    }
+
+    /// The offset before which everything may be read.
+    pub(super) fn readable_end(&mut self, isolation: Isolation) -> Result<Offset, ErrorCode> {
+        match isolation {
+            Isolation::ReadUncommitted => Ok(self.high_watermark),
+            Isolation::ReadCommitted => {
+                let high_watermark = self.high_watermark;
+                self.log().last_stable_offset(high_watermark).map_err(|fault| fault_code(&fault))
+            }
+        }
+    }
+
+    fn read(&mut self, read: &Read<'_>) -> PartitionRead {
+        if let Err(error) = self.check_leader_epoch(read.current_leader_epoch) {
+            return PartitionRead::failed(error);
+        }
+        let last_stable_offset = match self.readable_end(Isolation::ReadCommitted) {
+            Ok(offset) => offset,
+            Err(error) => return PartitionRead::failed(error),
+        };
+        let mut found = PartitionRead {
+            error: ErrorCode::None,
+            high_watermark: self.high_watermark,
+            last_stable_offset,
+            log_start_offset: self.log().log_start_offset(),
+            diverging_epoch: None,
+            current_leader: None,
+            aborted: None,
+            records: None,
+        };
+        if read.last_fetched_epoch >= 0 {
+            match self.log().end_offset_for_epoch(read.last_fetched_epoch) {
+                Err(fault) => return PartitionRead::failed(fault_code(&fault)),
+                Ok(None) => return PartitionRead::failed(ErrorCode::OffsetOutOfRange),
+                Ok(Some((epoch, end))) if epoch < read.last_fetched_epoch || end < read.offset => {
+                    found.diverging_epoch = Some((epoch, end));
+                    return found;
+                }
+                Ok(Some(_same_history)) => {}
+            }
+        }
+        let end = match read.isolation {
+            Isolation::ReadUncommitted => self.high_watermark,
+            Isolation::ReadCommitted => last_stable_offset,
+        };
+        match self.log().read(read.offset, read.bytes_max, end, read.whole_batch) {
+            Ok(outcome) => {
+                found.records = outcome.slice;
+                if read.isolation == Isolation::ReadCommitted {
+                    found.aborted = Some(Vec::new());
+                }
+                found
+            }
+            Err(ReadError::OffsetOutOfRange { .. }) => PartitionRead::failed(ErrorCode::OffsetOutOfRange),
+            Err(ReadError::Fault(fault)) => PartitionRead::failed(fault_code(&fault)),
+        }
+    }
+
+    /// The log of a partition that has a role: [`State::leadership`] was asked before.
+    pub(super) fn log(&mut self) -> &mut Log {
+        self.log.as_mut().expect("only a partition that is gone has no log")
+    }
+
+    pub(super) fn log_if_any(&mut self) -> Option<&mut Log> {
+        self.log.as_mut()
+    }
+
+    pub(super) fn leadership(&self) -> Result<(LeaderEpoch, usize), AppendError> {
+        match self.role {
+            Role::Leader { epoch, isr_len } => Ok((epoch, isr_len)),
+            Role::NotLeader { leader, epoch } => Err(AppendError {
+                current_leader: Some((leader, epoch)),
+                ..AppendError::from(ErrorCode::NotLeaderOrFollower)
+            }),
+            Role::Offline => Err(ErrorCode::KafkaStorageError.into()),
+            Role::Gone(error) => Err(error.into()),
+        }
+    }
+
+    /// True if a sync has to be asked for: none is queued, and none runs that could ask by itself.
+    fn sync_wanted(&mut self) -> bool {
+        let (next, ask) = match self.sync {
+            SyncState::Idle => (SyncState::Queued, true),
+            SyncState::Queued => (SyncState::Queued, false),
+            SyncState::Running | SyncState::RunningAndDirty => (SyncState::RunningAndDirty, false),
+        };
+        self.sync = next;
+        ask
+    }
+
+    fn advance_high_watermark(&mut self, to: Offset) {
+        if to <= self.high_watermark {
+            return;
+        }
+        self.high_watermark = to;
+        self.log().on_high_watermark(to);
+        self.produces.passed(to);
+        if let Some(watch) = &self.watch {
+            watch.send_replace(to);
+        }
+        self.fetches.arrived(std::mem::take(&mut self.unseen_bytes));
+    }
+
+    fn end_waits(&mut self, error: ErrorCode) {
+        self.produces.fail(error);
+        self.flushes.fail(error);
+        self.fetches.wake_all();
+        self.watch = None;
+    }
+}

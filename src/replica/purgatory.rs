@@ -1,0 +1,258 @@
+//! Requests that wait: fetches for data, produces for the high watermark.
+//!
+//! A waiter belongs to whoever waits; partitions hold a reference and tell it. Wakers are called outside of any
+//! partition's lock. Nothing here has a timer: who waits brings a deadline of its own.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio::sync::futures::OwnedNotified;
+
+use crate::types::{ErrorCode, Offset};
+
+/// What a connection's fetches wait with. A connection has one, for all its fetches: only one of them is under way at a
+/// time, so a partition needs to know it only once however often it is asked.
+pub struct FetchWaiter {
+    /// Bytes that are still missing before the wait is worth ending.
+    missing: AtomicI64,
+    /// The connection is gone.
+    dead: AtomicBool,
+    notify: Arc<Notify>,
+}
+
+impl FetchWaiter {
+    /// A waiter that nobody wakes yet.
+    pub fn new() -> Arc<FetchWaiter> {
+        Arc::new(FetchWaiter {
+            missing: AtomicI64::new(0),
+            dead: AtomicBool::new(false),
+            notify: Arc::default(),
+        })
+    }
+
+    /// Begins a pass over partitions: from now on what arrives counts towards `bytes`. Take [`FetchWaiter::woken`]
+    /// before, and await it after, so that nothing that arrives in between is missed.
+    pub fn arm(&self, bytes: i64) {
+        self.missing.store(bytes, Ordering::Release);
+    }
+
+    /// Done once enough has arrived, or something else has happened that the fetch must see.
+    pub fn woken(&self) -> OwnedNotified {
+        Arc::clone(&self.notify).notified_owned()
+    }
+
+    /// No fetch will come any more; partitions may forget the waiter.
+    pub fn retire(&self) {
+        self.dead.store(true, Ordering::Release);
+    }
+
+    /// Counts `bytes` that have become readable. True if that was enough.
+    fn arrived(&self, bytes: i64) -> bool {
+        let enough = self.missing.fetch_sub(bytes, Ordering::AcqRel) <= bytes;
+        if enough {
+            self.notify.notify_waiters();
+        }
+        enough
+    }
+}
+
+/// The fetches that wait at one partition.
+#[derive(Default)]
+pub(super) struct WaitingFetches {
+    waiters: Vec<Arc<FetchWaiter>>,
+}
+
+impl WaitingFetches {
+    pub(super) fn add(&mut self, waiter: &Arc<FetchWaiter>) {
+        if self.waiters.iter().any(|known| Arc::ptr_eq(known, waiter)) {
+            return;
+        }
+        if self.waiters.len() == self.waiters.capacity() {
+            // About to grow: at an idle partition only connections that are gone could make it grow for ever.
+            self.waiters.retain(|known| !known.dead.load(Ordering::Acquire));
+        }
+        self.waiters.push(Arc::clone(waiter));
+    }
+
+    /// Tells every waiter that `bytes` more can be read; those that have enough are forgotten.
+    pub(super) fn arrived(&mut self, bytes: i64) {
+        if !self.waiters.is_empty() {
+            self.waiters.retain(|waiter| !waiter.arrived(bytes));
+        }
+    }
+
+    /// Wakes every waiter, whatever it waits for.
+    pub(super) fn wake_all(&mut self) {
+        self.arrived(i64::MAX / 2);
+        self.waiters = Vec::new();
+    }
+}
+
+/// A produce with acks=all that waits until the high watermarks of its partitions have passed what it appended.
+pub struct ProduceWait {
+    parts: Mutex<Parts>,
+    notify: Notify,
+}
+
+/// The partitions of a produce that waits, by their place in it.
+#[derive(Default)]
+struct Parts {
+    open: Vec<usize>,
+    failed: Vec<(usize, ErrorCode)>,
+}
+
+impl ProduceWait {
+    /// A wait for as many partitions as are added to it.
+    pub fn new() -> Arc<ProduceWait> {
+        Arc::new(ProduceWait { parts: Mutex::default(), notify: Notify::new() })
+    }
+
+    /// One more partition has to be waited for.
+    fn expect(&self, index: usize) {
+        self.parts.lock().open.push(index);
+    }
+
+    /// Waits for every partition that was added.
+    pub async fn done(&self) {
+        loop {
+            let done = self.notify.notified();
+            if self.parts.lock().open.is_empty() {
+                return;
+            }
+            done.await;
+        }
+    }
+
+    /// What went wrong: the index that the partition was added with, and the error.
+    pub fn failures(&self) -> Vec<(usize, ErrorCode)> {
+        std::mem::take(&mut self.parts.lock().failed)
+    }
+
+    /// What went wrong so far, and `error` for every partition that is not done yet.
+    pub fn unfinished(&self, error: ErrorCode) -> Vec<(usize, ErrorCode)> {
+        let mut parts = self.parts.lock();
+        let mut failures = std::mem::take(&mut parts.failed);
+        failures.extend(parts.open.iter().map(|&index| (index, error)));
+        failures
+    }
+
+    fn end(&self, index: usize, error: Option<ErrorCode>) {
+        let mut parts = self.parts.lock();
+        parts.open.retain(|&open| open != index);
+        parts.failed.extend(error.map(|error| (index, error)));
+        if parts.open.is_empty() {
+            self.notify.notify_waiters();
+        }
+    }
+}
+
+/// Room for a [`ProduceWait`], which most produces never need.
+#[derive(Default)]
+pub struct ProduceWaitSlot(Option<Arc<ProduceWait>>);
+
+impl ProduceWaitSlot {
+    pub(super) fn get(&mut self) -> &Arc<ProduceWait> {
+        self.0.get_or_insert_with(ProduceWait::new)
+    }
+
+    /// What there is to wait for, if anything.
+    pub fn into_wait(self) -> Option<Arc<ProduceWait>> {
+        self.0
+    }
+}
+
+/// One partition's part of a produce that waits.
+struct WaitingProduce {
+    /// The high watermark that ends the wait.
+    until: Offset,
+    /// Which of the produce's partitions this is.
+    index: usize,
+    wait: Arc<ProduceWait>,
+}
+
+/// The produces that wait at one partition.
+#[derive(Default)]
+pub(super) struct WaitingProduces {
+    waits: Vec<WaitingProduce>,
+}
+
+impl WaitingProduces {
+    /// Adds a wait for the high watermark to reach `until`.
+    pub(super) fn add(&mut self, until: Offset, index: usize, wait: &Arc<ProduceWait>) {
+        wait.expect(index);
+        self.waits.push(WaitingProduce { until, index, wait: Arc::clone(wait) });
+    }
+
+    /// Ends the waits that `high_watermark` has passed.
+    pub(super) fn passed(&mut self, high_watermark: Offset) {
+        if self.waits.is_empty() {
+            return;
+        }
+        self.waits.retain(|waiting| {
+            let over = waiting.until <= high_watermark;
+            if over {
+                waiting.wait.end(waiting.index, None);
+            }
+            !over
+        });
+    }
+
+    /// Ends every wait with an error.
+    pub(super) fn fail(&mut self, error: ErrorCode) {
+        for waiting in std::mem::take(&mut self.waits) {
+            waiting.wait.end(waiting.index, Some(error));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_fetch_wakes_when_enough_has_arrived_over_all_partitions() {
+        let waiter = FetchWaiter::new();
+        let (mut one, mut two) = (WaitingFetches::default(), WaitingFetches::default());
+        let mut woken = pin!(waiter.woken());
+        woken.as_mut().enable();
+        waiter.arm(100);
+        one.add(&waiter);
+        one.add(&waiter);
+        two.add(&waiter);
+        one.arrived(60);
+        assert_eq!(one.waiters.len(), 1, "known once, and not yet satisfied");
+        two.arrived(40);
+        tokio::time::timeout(Duration::from_secs(5), woken).await.expect("100 bytes have arrived");
+        assert!(two.waiters.is_empty());
+    }
+
+    #[test]
+    fn connections_that_are_gone_are_forgotten() {
+        let mut fetches = WaitingFetches::default();
+        for _ in 0..1000 {
+            let waiter = FetchWaiter::new();
+            fetches.add(&waiter);
+            waiter.retire();
+        }
+        assert!(fetches.waiters.len() <= 8, "{} are kept", fetches.waiters.len());
+    }
+
+    #[tokio::test]
+    async fn a_produce_ends_when_all_its_partitions_have() {
+        let (mut one, mut two) = (WaitingProduces::default(), WaitingProduces::default());
+        let wait = ProduceWait::new();
+        one.add(5, 0, &wait);
+        two.add(9, 1, &wait);
+        one.passed(4);
+        assert_eq!(one.waits.len(), 1);
+        one.passed(5);
+        two.fail(ErrorCode::KafkaStorageError);
+        tokio::time::timeout(Duration::from_secs(5), wait.done()).await.expect("both partitions have ended");
+        assert_eq!(wait.failures(), [(1, ErrorCode::KafkaStorageError)]);
+    }
+}

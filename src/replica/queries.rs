@@ -1,0 +1,162 @@
+//! What else one can ask a partition: offsets by time, ends of epochs, producers, sizes.
+
+use super::partition::{Isolation, Partition, Role, fault_code};
+use crate::storage::producer_state::ProducerEntry;
+use crate::storage::{FileSlice, ReadError, StorageError, TimestampFound};
+use crate::types::{ErrorCode, LeaderEpoch, Ms, Offset, ProducerId};
+
+/// Which offset is wanted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum OffsetQuery {
+    /// The offset of the next record that a reader will see.
+    Latest(Isolation),
+    /// The log start offset.
+    Earliest,
+    /// The record with the largest timestamp (KIP-734).
+    MaxTimestamp,
+    /// The first record that is not older.
+    AtOrAfter(Ms, Isolation),
+}
+
+impl OffsetQuery {
+    /// True if answering may have to read segments.
+    pub fn reads_the_disk(self) -> bool {
+        matches!(self, OffsetQuery::MaxTimestamp | OffsetQuery::AtOrAfter(..))
+    }
+}
+
+/// An offset that was found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct OffsetAt {
+    /// The offset.
+    pub offset: Offset,
+    /// Timestamp of the record there; -1 where the query was not for a time.
+    pub timestamp: Ms,
+    /// Leader epoch of the record there, or -1.
+    pub leader_epoch: LeaderEpoch,
+}
+
+impl From<TimestampFound> for OffsetAt {
+    fn from(found: TimestampFound) -> OffsetAt {
+        OffsetAt { offset: found.offset, timestamp: found.timestamp, leader_epoch: found.leader_epoch }
+    }
+}
+
+impl OffsetAt {
+    /// What an answer says where there is no such record.
+    pub const UNKNOWN: OffsetAt = OffsetAt { offset: -1, timestamp: -1, leader_epoch: -1 };
+}
+
+impl Partition {
+    /// Looks an offset up. `None` if there is no such record. May read from the disk, see
+    /// [`OffsetQuery::reads_the_disk`].
+    pub fn find_offset(
+        &self,
+        query: OffsetQuery,
+        current_leader_epoch: LeaderEpoch,
+    ) -> Result<Option<OffsetAt>, ErrorCode> {
+        let mut state = self.lock();
+        state.check_leader_epoch(current_leader_epoch)?;
+        let failed = |fault: StorageError| fault_code(&fault);
+        let found = match query {
+            OffsetQuery::Latest(isolation) => {
+                let (leader_epoch, _) = state.leadership().map_err(|refused| refused.code)?;
+                Some(OffsetAt { offset: state.readable_end(isolation)?, timestamp: -1, leader_epoch })
+            }
+            OffsetQuery::Earliest => {
+                let offset = state.log().log_start_offset();
+                let epoch = state.log().epoch_for_offset(offset).map_err(failed)?;
+                Some(OffsetAt { offset, timestamp: -1, leader_epoch: epoch.unwrap_or(-1) })
+            }
+            OffsetQuery::MaxTimestamp => {
+                state.log().max_timestamp_offset().map_err(failed)?.map(OffsetAt::from)
+            }
+            OffsetQuery::AtOrAfter(timestamp, isolation) => {
+                let end = state.readable_end(isolation)?;
+                let found = state.log().offset_for_timestamp(timestamp).map_err(failed)?;
+                found.filter(|at| at.offset < end).map(OffsetAt::from)
+            }
+        };
+        Ok(found)
+    }
+
+    /// The largest epoch at or below `epoch`, and the offset at which it ended; `None` if nothing is known of it.
+    pub fn end_of_epoch(
+        &self,
+        epoch: LeaderEpoch,
+        current_leader_epoch: LeaderEpoch,
+    ) -> Result<Option<(LeaderEpoch, Offset)>, ErrorCode> {
+        let mut state = self.lock();
+        state.check_leader_epoch(current_leader_epoch)?;
+        if state.leadership().is_ok_and(|(current, _)| current == epoch) {
+            // The log learns of an epoch with its first batch.
+            return Ok(Some((epoch, state.log().log_end_offset())));
+        }
+        state.log().end_offset_for_epoch(epoch).map_err(|fault| fault_code(&fault))
+    }
+
+    /// Raises the log start offset to `before`, or to the high watermark where that is -1. Gives back the log start
+    /// offset (the "low watermark" with one replica).
+    pub fn delete_records(&self, before: Offset) -> Result<Offset, ErrorCode> {
+        let mut state = self.lock();
+        state.check_leader_epoch(-1)?;
+        let to = if before == -1 { state.high_watermark } else { before };
+        if to < 0 || to > state.high_watermark {
+            return Err(ErrorCode::OffsetOutOfRange);
+        }
+        state.log().advance_log_start_offset(to).map_err(|refused| match refused {
+            ReadError::OffsetOutOfRange { .. } => ErrorCode::OffsetOutOfRange,
+            ReadError::Fault(fault) => fault_code(&fault),
+        })?;
+        Ok(state.log().log_start_offset())
+    }
+
+    /// Producers that the log remembers.
+    pub fn producers(&self) -> Result<Vec<(ProducerId, ProducerEntry)>, ErrorCode> {
+        let mut state = self.lock();
+        state.check_leader_epoch(-1)?;
+        let producers = state.log().active_producers().map_err(|fault| fault_code(&fault))?;
+        Ok(producers.into_iter().map(|(id, entry)| (id, entry.clone())).collect())
+    }
+
+    /// The epoch in which this broker leads; `None` if it does not.
+    pub fn leader_epoch(&self) -> Option<LeaderEpoch> {
+        self.lock().leadership().ok().map(|(epoch, _)| epoch)
+    }
+
+    /// The log start offset and the log end offset; zeros if the log is given up.
+    pub fn log_offsets(&self) -> (Offset, Offset) {
+        let mut state = self.lock();
+        state.log_if_any().map_or((0, 0), |log| (log.log_start_offset(), log.log_end_offset()))
+    }
+
+    /// Records from `from` on, up to the end of the log and not to the high watermark: for coordinators, which read what
+    /// they themselves wrote. The first batch comes whole, the last may be cut off.
+    pub fn read_to_end(&self, from: Offset, bytes_max: u32) -> Result<Option<FileSlice>, ErrorCode> {
+        let mut state = self.lock();
+        state.check_leader_epoch(-1)?;
+        let log = state.log();
+        let end = log.log_end_offset();
+        match log.read(from, bytes_max, end, true) {
+            Ok(outcome) => Ok(outcome.slice),
+            Err(ReadError::OffsetOutOfRange { .. }) => Err(ErrorCode::OffsetOutOfRange),
+            Err(ReadError::Fault(fault)) => Err(fault_code(&fault)),
+        }
+    }
+
+    /// Bytes in the log's segments.
+    pub fn size(&self) -> u64 {
+        let mut state = self.lock();
+        state.leadership().map_or(0, |_| state.log().size().unwrap_or(0))
+    }
+
+    /// The high watermark.
+    pub fn high_watermark(&self) -> Offset {
+        self.lock().high_watermark
+    }
+
+    /// True if this broker leads the partition.
+    pub fn is_leader(&self) -> bool {
+        matches!(self.lock().role, Role::Leader { .. })
+    }
+}

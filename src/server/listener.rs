@@ -1,0 +1,87 @@
+//! Listening sockets.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::connection::{ConnectionSettings, serve};
+use super::limits::ConnectionLimits;
+use crate::api::{Broker, ConnectionInfo, ListenerInfo};
+use crate::env::{Env, Listener};
+
+/// How long to wait before accepting again when the process is out of file descriptors.
+const ACCEPT_BACKOFF: Duration = Duration::from_millis(20);
+
+/// One listener to open.
+pub struct ListenerSettings {
+    /// Who it is, for the requests that come through it.
+    pub info: Arc<ListenerInfo>,
+    /// Name or address to bind; empty for every address.
+    pub host: String,
+    /// Port to bind; 0 picks a free one.
+    pub port: u16,
+}
+
+/// A listener that is bound and does not accept yet, so that a port that is taken is known before anything else starts.
+pub struct Server {
+    listener: Box<dyn Listener>,
+    info: Arc<ListenerInfo>,
+}
+
+impl Server {
+    /// Binds the socket.
+    pub async fn bind(env: &Env, settings: &ListenerSettings) -> io::Result<Server> {
+        let listener = env.net.listen(&settings.host, settings.port).await?;
+        Ok(Server { listener, info: Arc::clone(&settings.info) })
+    }
+
+    /// Where it listens.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Accepts connections until `stop` is cancelled; then the socket is closed.
+    pub fn start(
+        self,
+        env: &Env,
+        broker: Arc<Broker>,
+        settings: Arc<ConnectionSettings>,
+        limits: Arc<ConnectionLimits>,
+        stop: CancellationToken,
+    ) {
+        let tasks = env.tasks.clone();
+        env.tasks.spawn("listener", async move {
+            loop {
+                let accepted = tokio::select! {
+                    biased;
+                    () = stop.cancelled() => return,
+                    accepted = self.listener.accept() => accepted,
+                };
+                let admitted = accepted.and_then(|conn| {
+                    let peer = conn.peer_addr()?;
+                    Ok((conn, peer, limits.admit(peer.ip())))
+                });
+                match admitted {
+                    Ok((conn, peer, Some(permit))) => {
+                        let info = Arc::new(ConnectionInfo::new(Arc::clone(&self.info), peer));
+                        let (broker, settings) = (Arc::clone(&broker), Arc::clone(&settings));
+                        tasks.spawn("connection", async move {
+                            serve(conn, broker, info, settings).await;
+                            drop(permit);
+                        });
+                    }
+                    Ok((_conn, peer, None)) => {
+                        tracing::debug!(%peer, "connection refused: too many connections");
+                    }
+                    Err(e) => {
+                        tracing::warn!("cannot accept a connection on {}: {e}", self.info.name);
+                        tokio::time::sleep(ACCEPT_BACKOFF).await;
+                    }
+                }
+            }
+        });
+    }
+}

@@ -1,0 +1,178 @@
+//! Answers on their way out: bytes by gathered writes, parts of log files by `sendfile`.
+//!
+//! A file that is not in memory is first read in on a thread that may block, so that one reader of old data does not
+//! hold up everybody else on the reactor's thread.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::api::{Part, Response};
+use crate::env::{Conn, File, Tasks};
+
+/// How many slices one write gathers at most.
+const SLICES_PER_WRITE_MAX: usize = 32;
+/// How much of a file is sent in one call at most, so that one connection cannot keep the thread for long.
+const SEND_BYTES_MAX: u64 = 1 << 20;
+/// How much of a cold file is read in ahead of sending it.
+const PREFETCH_BYTES: u64 = 4 << 20;
+/// Room for a piece of a file where the connection cannot send it by itself.
+const COPY_BYTES: usize = 64 * 1024;
+
+/// What is left to write on a connection, in order.
+#[derive(Default)]
+pub(super) struct Outbox {
+    parts: VecDeque<Part>,
+    /// Up to which offset the file at the front is known to be in memory.
+    resident_to: u64,
+}
+
+/// How far a call to [`Outbox::write`] came.
+pub(super) enum Progress {
+    /// Everything is written.
+    Done,
+    /// The peer takes no more for now.
+    Blocked,
+    /// It is somebody else's turn on this thread; there is more to write.
+    Yield,
+    /// The next bytes must first be read from the disk.
+    Cold(ColdRead),
+}
+
+/// A piece of a file to bring into memory.
+pub(super) struct ColdRead {
+    file: Arc<dyn File>,
+    offset: u64,
+    len: u64,
+}
+
+impl ColdRead {
+    /// Reads it where blocking holds up nobody.
+    pub(super) async fn run(self, tasks: &Tasks) -> io::Result<()> {
+        let read = tasks.run_blocking(move || self.file.prefetch(self.offset, self.len)).await;
+        read.unwrap_or_else(|| Err(io::ErrorKind::Interrupted.into()))
+    }
+}
+
+impl Outbox {
+    pub(super) fn push(&mut self, response: Response) {
+        self.parts.extend(response.into_parts());
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.parts.is_empty()
+    }
+
+    /// Marks what [`Progress::Cold`] asked for as read.
+    pub(super) fn warmed(&mut self) {
+        if let Some(Part::File(slice)) = self.parts.front() {
+            self.resident_to = slice.position + u64::from(slice.len).min(PREFETCH_BYTES);
+        }
+    }
+
+    /// Writes as much as the connection takes.
+    pub(super) fn write(&mut self, conn: &dyn Conn) -> io::Result<Progress> {
+        loop {
+            let result = match self.parts.front() {
+                None => return Ok(Progress::Done),
+                Some(Part::Bytes(_)) => self.write_bytes(conn),
+                Some(Part::File(slice)) => {
+                    let len = u64::from(slice.len).min(SEND_BYTES_MAX);
+                    if slice.position + len > self.resident_to && !slice.file.is_resident(slice.position, len)
+                    {
+                        let len = u64::from(slice.len).min(PREFETCH_BYTES);
+                        let file = Arc::clone(&slice.file);
+                        return Ok(Progress::Cold(ColdRead { file, offset: slice.position, len }));
+                    }
+                    self.send_file(conn, len)
+                }
+            };
+            match result {
+                Ok(sent) if sent as u64 >= SEND_BYTES_MAX => return Ok(Progress::Yield),
+                Ok(_) => {}
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(Progress::Blocked),
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        }
+    }
+
+    /// Writes the run of byte parts at the front.
+    fn write_bytes(&mut self, conn: &dyn Conn) -> io::Result<usize> {
+        let mut slices = [IoSlice::new(&[]); SLICES_PER_WRITE_MAX];
+        let mut count = 0;
+        for part in &self.parts {
+            let Part::Bytes(bytes) = part else { break };
+            if count == slices.len() {
+                break;
+            }
+            slices[count] = IoSlice::new(bytes);
+            count += 1;
+        }
+        let more_follows = count < self.parts.len();
+        let written = conn.try_write(&slices[..count], more_follows)?;
+        self.advance_bytes(written);
+        Ok(written)
+    }
+
+    fn advance_bytes(&mut self, mut written: usize) {
+        while let Some(Part::Bytes(bytes)) = self.parts.front_mut() {
+            if written < bytes.len() {
+                *bytes = bytes.slice(written..);
+                return;
+            }
+            written -= bytes.len();
+            self.pop();
+        }
+    }
+
+    /// Sends up to `len` bytes of the file part at the front.
+    fn send_file(&mut self, conn: &dyn Conn, len: u64) -> io::Result<usize> {
+        let Some(Part::File(slice)) = self.parts.front_mut() else { return Ok(0) };
+        let sent = match slice.file.as_fd().map(|fd| conn.try_send_file(fd, slice.position, len as usize)) {
+            Some(Err(e)) if e.kind() == io::ErrorKind::Unsupported => None,
+            other => other,
+        };
+        let sent = match sent {
+            // The file is shorter than the log believes: nothing right can follow on this connection.
+            Some(Ok(0)) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Some(result) => result?,
+            None => return self.copy_file(len),
+        };
+        slice.position += sent as u64;
+        slice.len -= sent as u32;
+        if slice.len == 0 {
+            self.pop();
+        }
+        Ok(sent)
+    }
+
+    /// Turns the next piece of the file at the front into bytes.
+    fn copy_file(&mut self, len: u64) -> io::Result<usize> {
+        let Some(Part::File(slice)) = self.parts.front_mut() else { return Ok(0) };
+        let mut piece = vec![0; (len as usize).min(COPY_BYTES)];
+        let read = slice.file.read_at(slice.position, &mut piece)?;
+        if read == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        piece.truncate(read);
+        slice.position += read as u64;
+        slice.len -= read as u32;
+        if slice.len == 0 {
+            self.pop();
+        }
+        self.parts.push_front(Part::Bytes(Bytes::from(piece)));
+        Ok(0)
+    }
+
+    fn pop(&mut self) {
+        self.parts.pop_front();
+        self.resident_to = 0;
+        if self.parts.is_empty() {
+            // An idle connection holds no room for answers.
+            self.parts = VecDeque::new();
+        }
+    }
+}
