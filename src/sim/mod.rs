@@ -4,3 +4,4 @@
 //! product knows that it runs on it.
 
 pub mod disk;
+pub mod storage;

@@ -40,6 +40,8 @@ struct Table {
     with_data: BTreeSet<TopicPartition>,
     to_reap: BTreeSet<TopicPartition>,
     faulty: BTreeSet<TopicPartition>,
+    /// Logs that are gone, but not from the checkpoints on disk.
+    stale: BTreeSet<TopicPartition>,
     /// Files and directories to remove, by when.
     doomed: BTreeMap<(Ms, u64), PathBuf>,
     doomed_count: u64,
@@ -69,11 +71,10 @@ impl std::fmt::Debug for LogDir {
 impl LogDir {
     /// Takes the directory into use: makes it if it is missing, and locks it.
     pub fn lock(disk: Arc<dyn Disk>, path: PathBuf) -> Result<LogDir, StorageError> {
-        if !disk.exists(&path) {
-            disk.create_dir_all(&path).at(&path)?;
-            if let Some(parent) = path.parent() {
-                disk.sync_dir(parent).at(parent)?;
-            }
+        disk.create_dir_all(&path).at(&path)?;
+        // Also if it was there: whoever made it may have died before its name was durable.
+        if let Some(parent) = path.parent() {
+            disk.sync_dir(parent).at(parent)?;
         }
         let lock_path = path.join(LOCK_FILE);
         let lock = match disk.lock(&lock_path) {
@@ -164,7 +165,26 @@ impl LogDir {
         table.with_data.remove(tp);
         table.to_reap.remove(tp);
         table.faulty.remove(tp);
+        table.stale.insert(tp.clone());
         (table.points_moved, table.starts_moved) = (true, true);
+    }
+
+    /// A checkpoint on disk names a log that is not there.
+    pub(super) fn note_stale(&self, tp: &TopicPartition) {
+        let mut table = self.table.lock();
+        table.stale.insert(tp.clone());
+        (table.points_moved, table.starts_moved) = (true, true);
+    }
+
+    /// Makes sure that no checkpoint on disk speaks of an earlier log of this name, before a new one has its directory.
+    pub(super) fn make_way(&self, tp: &TopicPartition) -> Result<(), StorageError> {
+        if !self.table.lock().stale.contains(tp) {
+            return Ok(());
+        }
+        self.write_starts()?;
+        self.write_recovery_points()?;
+        self.table.lock().stale.remove(tp);
+        Ok(())
     }
 
     /// Takes note of what the checkpoint on disk says of a log.
@@ -272,6 +292,10 @@ impl LogDir {
             table.to_reap.remove(tp);
         }
         ready
+    }
+
+    pub(super) fn reap_later(&self, tp: &TopicPartition) {
+        self.table.lock().to_reap.insert(tp.clone());
     }
 
     /// True if a log start offset moved since the last checkpoint.

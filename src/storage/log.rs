@@ -711,6 +711,7 @@ impl Log {
         if self.has_dir {
             return Ok(());
         }
+        self.dir.make_way(&self.tp)?;
         self.dir.disk().create_dir_all(&self.path).at(&self.path)?;
         self.registration = self.dir.register(&self.tp, self.start, self.start);
         (self.parent_dirty, self.dir_dirty) = (true, true);
@@ -721,6 +722,18 @@ impl Log {
         self.also_sync.push(file);
         self.has_dir = true;
         self.epochs_dirty = true;
+        Ok(())
+    }
+
+    /// After a kill, names and the topic id may be there without being durable.
+    pub(super) fn distrust_names(&mut self) -> Result<(), StorageError> {
+        (self.parent_dirty, self.dir_dirty) = (true, true);
+        let path = self.path.join(PARTITION_METADATA);
+        match self.dir.disk().open(&path, OpenMode::Write) {
+            Ok(file) => self.also_sync.push(file),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+            Err(e) => return Err(StorageError::io(&path, e)),
+        }
         Ok(())
     }
 
@@ -1142,14 +1155,20 @@ impl Log {
     fn truncate_segments(&mut self, offset: Offset) -> Result<(), StorageError> {
         let interval = self.config.index_interval_bytes;
         let i = self.segments.floor(offset);
-        self.forget_durable(offset)?;
+        let found = match self.segments.get_mut(i) {
+            Some(segment) => segment.find(files!(self), offset, interval)?,
+            None => None,
+        };
+        let end = found.map_or(offset, |batch| batch.base_offset.min(offset));
+        if end < self.start {
+            return self.start_over(offset);
+        }
+        self.forget_durable(end)?;
         self.recent.clear();
         let removed = self.segments.split_off(i + 1);
         let cx = Files { disk: &**self.dir.disk(), dir: &self.path };
-        let mut end = offset;
         if let Some(segment) = self.segments.get_mut(i) {
-            if let Some(batch) = segment.find(cx, offset, interval)? {
-                end = end.min(batch.base_offset);
+            if let Some(batch) = found {
                 segment.truncate(cx, batch.position, batch.base_offset, interval)?;
             }
             let path = cx.path(segment.base, LOG);
@@ -1294,9 +1313,15 @@ impl Log {
     }
 
     /// Removes the files of segments that lie below the log start offset *and* below what the checkpoint on disk says
-    /// of it. They are renamed now and removed after `file.delete.delay.ms`.
+    /// of it, once the names of those that stay are durable; until then it comes up again in [`super::Manager::tick`].
+    /// They are renamed now and removed after `file.delete.delay.ms`.
     pub fn reap(&mut self, now: Ms) -> Result<usize, StorageError> {
         self.ready()?;
+        if self.in_flight || self.dir_dirty || !self.also_sync.is_empty() {
+            // The segments that stay, and what was known of producers where they begin, must be durable first.
+            self.dir.reap_later(&self.tp);
+            return Ok(0);
+        }
         let durable = self.dir.marks(&self.tp).map_or(0, |marks| marks.durable_start).min(self.start);
         let last = self.segments.len().saturating_sub(1);
         let count = (0..last).take_while(|&i| self.segments.end_of(i, self.end) <= durable).count();

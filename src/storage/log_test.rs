@@ -289,6 +289,9 @@ fn retention_removes_once_the_start_is_durable() {
     assert!(log.log_start_offset() > 0);
     assert_eq!(log.reap(NOW).unwrap(), 0, "the checkpoint does not say so yet");
     assert_eq!(manager.tick(NOW).reap, [tp()]);
+    assert_eq!(log.reap(NOW).unwrap(), 0, "what stays is not durable yet");
+    log.sync_now().unwrap();
+    assert_eq!(manager.tick(NOW).reap, [tp()]);
     assert_eq!(log.reap(NOW).unwrap(), old);
     assert_eq!(log.segment_count().unwrap(), segments - old);
     let start = log.log_start_offset();

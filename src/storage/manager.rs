@@ -190,6 +190,11 @@ impl Manager {
                 self.take_in(&dir, &entry.name, clean, &points, &starts, state)?;
             }
         }
+        for tp in points.keys().chain(starts.keys()) {
+            if !state.found.get(tp).is_some_and(|entry| Arc::ptr_eq(&entry.dir, &dir)) {
+                dir.note_stale(tp);
+            }
+        }
         self.dirs.push(dir);
         Ok(())
     }

@@ -42,3 +42,7 @@ pub use log::{AppendBy, AppendError, AppendInfo, Log, ReadOutcome, SyncDone, Syn
 pub use manager::{Due, Found, Manager, ManagerConfig, RecoveryProgress};
 pub use slice::FileSlice;
 pub use txn_index::AbortedTxn;
+
+#[cfg(test)]
+#[path = "kafka_test.rs"]
+mod kafka_tests;

@@ -98,6 +98,7 @@ pub(super) fn load(log: &mut Log, clean: bool) -> Result<(), StorageError> {
         for segment in log.segments.iter_mut().filter(|s| s.base >= recovered_from) {
             segment.unsynced = true;
         }
+        log.distrust_names()?;
         log.sync_now()?;
     }
     Ok(())
@@ -334,7 +335,7 @@ fn recover_segment(
     let base = segment.base;
     let size = segment.size;
     let file = segment.file(files)?;
-    let mut position = segment.resume_indexes(files, size)?;
+    let mut position = segment.resume_indexes(files, size, recovery_point)?;
     segment.size = position;
     let mut end = base;
     let mut reader = Chunks::new(file.clone(), size);

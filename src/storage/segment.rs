@@ -425,9 +425,18 @@ impl Segment {
         Ok(())
     }
 
-    /// Keeps of the indexes on disk what is in order and lies below `size_max`, checks it against the log, and goes on
-    /// from there: returns the position behind which the log must be walked. For recovery.
-    pub(super) fn resume_indexes(&mut self, files: Files<'_>, size_max: u32) -> Result<u32, StorageError> {
+    /// Keeps of the indexes on disk what is in order and lies below the recovery point, checks it against the log, and
+    /// goes on from there: returns the position from which on the log must be walked. For recovery.
+    pub(super) fn resume_indexes(
+        &mut self,
+        files: Files<'_>,
+        size_max: u32,
+        recovery_point: Offset,
+    ) -> Result<u32, StorageError> {
+        if recovery_point <= self.base {
+            self.start_indexes(files)?;
+            return Ok(0);
+        }
         let offsets = match files.open_if_there(self.base, INDEX)? {
             Some(file) => OffsetIndex::load(file).at(&files.path(self.base, INDEX))?,
             None => None,
@@ -443,6 +452,11 @@ impl Segment {
         let index_path = files.path(self.base, INDEX);
         let sane = offsets.sane_prefix(size_max).at(&index_path)?;
         offsets.truncate(sane).at(&index_path)?;
+        let base = self.base;
+        let durable = offsets
+            .partition_point(|e| base + i64::from(e.relative_offset) < recovery_point)
+            .at(&index_path)?;
+        offsets.truncate(durable).at(&index_path)?;
         let last = match offsets.last() {
             Some(last) => last,
             None => {
@@ -450,7 +464,6 @@ impl Segment {
                 return Ok(0);
             }
         };
-        let base = self.base;
         let there = self.batch_at(files, last.position)?;
         if there.is_none_or(|batch| batch.last_offset - base != i64::from(last.relative_offset)) {
             self.start_indexes(files)?;
