@@ -109,17 +109,15 @@ pub(super) fn encode(
 }
 
 fn leader_change(leader: NodeId, voters: &BTreeMap<NodeId, Voter>) -> Bytes {
-    let voter = |(&id, voter): (&NodeId, &Voter)| LeaderChangeMessageVoter {
-        voter_id: id,
-        voter_directory_id: voter.directory,
-    };
+    // Version 0, without directories: Kafka's tools read no other.
+    let voter = |id: NodeId| LeaderChangeMessageVoter { voter_id: id, ..Default::default() };
     let message = LeaderChangeMessage {
-        version: 1,
+        version: 0,
         leader_id: leader,
-        voters: voters.iter().map(voter).collect(),
-        granting_voters: voters.iter().filter(|(id, _)| **id == leader).map(voter).collect(),
+        voters: voters.keys().map(|id| voter(*id)).collect(),
+        granting_voters: voters.keys().filter(|id| **id == leader).map(|id| voter(*id)).collect(),
     };
-    encoded(message.encoded_size(1), |buf| message.encode(buf, 1))
+    encoded(message.encoded_size(0), |buf| message.encode(buf, 0))
 }
 
 /// Encodes what this module made itself, all of whose fields are short.

@@ -122,6 +122,19 @@ fn control_batches_come_back() {
     assert_eq!(log.end_offset(), 8);
 }
 
+#[test]
+fn a_leader_change_has_the_version_that_kafka_reads() {
+    let voters = BTreeMap::from([(1, Voter::default()), (2, Voter::default())]);
+    let bytes = batches::encode(&Payload::Blank, 5, 3, 0, (2, &voters));
+    let batch = Batch::first_of(&bytes).unwrap();
+    let mut records = crate::wire::records::Records::of(&batch).unwrap();
+    let mut value = Bytes::copy_from_slice(records.next().unwrap().unwrap().value.unwrap());
+    let message = crate::schema::quorum::LeaderChangeMessage::decode(&mut value, 0).unwrap();
+    assert!(value.is_empty());
+    assert_eq!((message.version, message.leader_id, message.voters.len()), (0, 2, 2));
+    assert_eq!(message.granting_voters.len(), 1);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
