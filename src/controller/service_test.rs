@@ -9,9 +9,11 @@ use crate::controller::command::{BrokerRegistration, NewTopic, TopicRef};
 use crate::controller::registration;
 use crate::metadata::Endpoint;
 use crate::metadata::features::METADATA_VERSION;
-use crate::metadata::versions::METADATA_VERSION_MAX;
 use crate::quorum::{Publisher, QuorumConfig, Voter};
 use crate::schema::metadata::FeatureLevelRecord;
+
+/// 4.3-IV0, which a running Apache Kafka 4.3 can take over.
+const METADATA_VERSION_MAX: i16 = 30;
 
 pub(crate) fn quorum_config(dir: &std::path::Path) -> QuorumConfig {
     let directory_id = Uuid::from_u128(4711);
