@@ -1,0 +1,89 @@
+//! FindCoordinator: which broker keeps a group, a transactional id or a share group's state.
+
+use kafka_protocol::messages::BrokerId;
+use kafka_protocol::protocol::StrBytes;
+
+use super::{partition_of, text};
+use crate::api::auto_create::auto_create;
+use crate::api::{Api, On, RequestContext};
+use crate::coordinator::routing::CONSUMER_OFFSETS;
+use crate::metadata::Endpoint;
+use crate::schema::api::find_coordinator_response::Coordinator;
+use crate::schema::api::{FindCoordinatorRequest, FindCoordinatorResponse};
+use crate::types::{ErrorCode, NodeId};
+
+/// From this version on a request names any number of keys (KIP-699).
+const BATCHED_FROM: i16 = 4;
+/// The key is a group's id.
+const GROUP: i8 = 0;
+
+/// Key 10.
+pub struct FindCoordinator;
+
+impl Api for FindCoordinator {
+    type Request = FindCoordinatorRequest;
+    type Response = FindCoordinatorResponse;
+    const KEY: i16 = 10;
+    const VERSIONS: std::ops::RangeInclusive<i16> = 0..=6;
+    const ON: On = On::Broker;
+
+    async fn handle(cx: &RequestContext, request: FindCoordinatorRequest) -> FindCoordinatorResponse {
+        let keys = match cx.version < BATCHED_FROM {
+            true => vec![request.key],
+            false => request.coordinator_keys,
+        };
+        if request.key_type == GROUP {
+            auto_create(cx, [CONSUMER_OFFSETS].into_iter()).await;
+        }
+        let found = keys.into_iter().map(|key| {
+            let found = find(cx, request.key_type, &key);
+            (key, found)
+        });
+        if cx.version >= BATCHED_FROM {
+            return FindCoordinatorResponse::default().with_coordinators(found.map(coordinator).collect());
+        }
+        match found.map(coordinator).next() {
+            None => FindCoordinatorResponse::default().with_error_code(ErrorCode::InvalidRequest.code()),
+            Some(one) => FindCoordinatorResponse::default()
+                .with_error_code(one.error_code)
+                .with_error_message(one.error_message)
+                .with_node_id(one.node_id)
+                .with_host(one.host)
+                .with_port(one.port),
+        }
+    }
+}
+
+fn find(cx: &RequestContext, key_type: i8, key: &str) -> Result<(NodeId, Endpoint), ErrorCode> {
+    if key_type != GROUP {
+        // Transactions and share groups are not coordinated yet.
+        return Err(if (1..=2).contains(&key_type) {
+            ErrorCode::CoordinatorNotAvailable
+        } else {
+            ErrorCode::InvalidRequest
+        });
+    }
+    let partition = partition_of(cx, key).map_err(|_| ErrorCode::CoordinatorNotAvailable)?;
+    let image = cx.broker.image();
+    let leader = image.topics().partition(CONSUMER_OFFSETS, partition).map(|partition| partition.leader);
+    let leader = leader.filter(|&leader| image.is_active(leader)).and_then(|id| image.brokers().get(id));
+    let endpoint = leader.and_then(|broker| {
+        broker.endpoint(&cx.connection.listener.name).map(|endpoint| (broker.id, endpoint.clone()))
+    });
+    endpoint.ok_or(ErrorCode::CoordinatorNotAvailable)
+}
+
+fn coordinator((key, found): (StrBytes, Result<(NodeId, Endpoint), ErrorCode>)) -> Coordinator {
+    let answer = Coordinator::default().with_key(key);
+    match found {
+        Ok((node, endpoint)) => answer
+            .with_node_id(BrokerId(node))
+            .with_host(text(&endpoint.host))
+            .with_port(i32::from(endpoint.port)),
+        Err(error) => answer
+            .with_node_id(BrokerId(-1))
+            .with_port(-1)
+            .with_error_code(error.code())
+            .with_error_message(Some(text(error.name()))),
+    }
+}
