@@ -10,6 +10,7 @@ pub mod cluster;
 mod controller_gate;
 pub mod data;
 mod errors;
+pub mod groups;
 pub mod internal_topics;
 mod producer_ids;
 mod rate_limit;

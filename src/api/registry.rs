@@ -12,6 +12,10 @@ use super::cluster::ApiVersions;
 use super::data::{
     DeleteRecords, DescribeProducers, Fetch, InitProducerId, ListOffsets, OffsetForLeaderEpoch, Produce,
 };
+use super::groups::{
+    DeleteGroups, DescribeGroups, FindCoordinator, Heartbeat, JoinGroup, LeaveGroup, ListGroups,
+    OffsetCommit, OffsetDelete, OffsetFetch, SyncGroup,
+};
 use super::request::{Broker, ConnectionInfo, RequestContext};
 use super::topics::Metadata;
 use super::{Answer, Api, On};
@@ -39,10 +43,21 @@ pub static APIS: &[Entry] = &[
     entry::<Fetch>(),
     entry::<ListOffsets>(),
     entry::<Metadata>(),
+    entry::<OffsetCommit>(),
+    entry::<OffsetFetch>(),
+    entry::<FindCoordinator>(),
+    entry::<JoinGroup>(),
+    entry::<Heartbeat>(),
+    entry::<LeaveGroup>(),
+    entry::<SyncGroup>(),
+    entry::<DescribeGroups>(),
+    entry::<ListGroups>(),
     entry::<ApiVersions>(),
     entry::<DeleteRecords>(),
     entry::<InitProducerId>(),
     entry::<OffsetForLeaderEpoch>(),
+    entry::<DeleteGroups>(),
+    entry::<OffsetDelete>(),
     entry::<DescribeProducers>(),
 ];
 
@@ -86,5 +101,16 @@ pub fn begin(broker: &Arc<Broker>, connection: &Arc<ConnectionInfo>, frame: Byte
 pub fn log_refusal(broker: &Broker, connection: &ConnectionInfo, why: &str) {
     if broker.refusals.allow() {
         tracing::warn!(peer = %connection.peer, listener = %connection.listener.name, "connection closed: {why}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn apis_are_in_the_order_of_their_keys() {
+        assert!(APIS.is_sorted_by_key(|entry| entry.key));
+        assert!(APIS.windows(2).all(|pair| pair[0].key != pair[1].key));
     }
 }

@@ -107,9 +107,16 @@ impl ReadBuffer {
         let read = unsafe {
             let room = std::slice::from_raw_parts_mut(spare.as_mut_ptr().cast::<u8>(), room);
             conn.try_read(room)
-        }?;
-        // SAFETY: `try_read` wrote the first `read` bytes of the spare capacity, of which there are at least as many.
-        unsafe { self.bytes.set_len(held + read) };
+        };
+        if held == 0 && !matches!(read, Ok(1..)) {
+            // Nothing has come: room for what may come later is not kept.
+            self.bytes = BytesMut::new();
+        }
+        let read = read?;
+        if read > 0 {
+            // SAFETY: `try_read` wrote the first `read` bytes of the spare capacity, which has at least as many.
+            unsafe { self.bytes.set_len(held + read) };
+        }
         Ok(read)
     }
 
