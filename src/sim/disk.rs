@@ -1,14 +1,21 @@
 //! A simulated disk that remembers what was made durable and what was not.
 //!
-//! Every file has the content that programs see and the operations since its last sync; every directory has the names
-//! that programs see and the name operations since it was last synced. [`SimDisk::crash`] is a power cut: of what was
-//! not synced, any part may be there afterwards and any may not: whole writes, single sectors of a write, the new
-//! length without the data (zeros), a rename without the creation of another file before it. That is harsher than a
+//! Every file has the content that programs see and the operations since its last sync; every directory has
+//! the names
+//! that programs see and the name operations since it was last synced. [`SimDisk::crash`] is a power cut: of
+//! what was
+//! not synced, any part may be there afterwards and any may not: whole writes, single sectors of a write, the
+//! new
+//! length without the data (zeros), a rename without the creation of another file before it. That is harsher
+//! than a
 //! journaling file system, on purpose.
 //!
-//! Every call has a number ([`SimDisk::calls`]). [`SimDisk::lose_power_at`] makes the call of that number, and all after
-//! it, fail until the crash, so that a test can end a workload at each of its calls in turn. Other faults: a limited
-//! capacity (`ENOSPC` after a part of the write), I/O errors by path and kind of call, a failed sync (after which the
+//! Every call has a number ([`SimDisk::calls`]). [`SimDisk::lose_power_at`] makes the call of that number,
+//! and all after
+//! it, fail until the crash, so that a test can end a workload at each of its calls in turn. Other faults: a
+//! limited
+//! capacity (`ENOSPC` after a part of the write), I/O errors by path and kind of call, a failed sync (after
+//! which the
 //! pages are clean and lost, as Linux has it), and bit rot.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -158,7 +165,8 @@ impl SimDisk {
         self.state.lock().calls
     }
 
-    /// Lets call number `call` (counted as [`SimDisk::calls`] does, from 1) happen in part, and fails it and every later
+    /// Lets call number `call` (counted as [`SimDisk::calls`] does, from 1) happen in part, and fails it and
+    /// every later
     /// one until [`SimDisk::crash`].
     pub fn lose_power_at(&self, call: u64) {
         self.state.lock().power_until = Some(call);
@@ -214,7 +222,8 @@ impl SimDisk {
         at < file.content.len()
     }
 
-    /// The power comes back after a cut: what was synced is there, of the rest whatever `rng` draws. Open handles are
+    /// The power comes back after a cut: what was synced is there, of the rest whatever `rng` draws. Open
+    /// handles are
     /// dead and locks free.
     pub fn crash(&self, rng: &mut Rng) {
         let mut state = self.state.lock();
@@ -224,7 +233,8 @@ impl SimDisk {
                     file.survive(rng);
                 }
                 Node::Dir(dir) => {
-                    // One draw says how much of what is pending survives, so that all and nothing come up often.
+                    // One draw says how much of what is pending survives, so that all and nothing come up
+                    // often.
                     let mode = rng.below(4);
                     for op in std::mem::take(&mut dir.pending) {
                         if survives(mode, rng) {
@@ -238,7 +248,8 @@ impl SimDisk {
         state.new_life();
     }
 
-    /// The process dies (kill -9) and the system lives: everything written is there, nothing is durable that was not.
+    /// The process dies (kill -9) and the system lives: everything written is there, nothing is durable that
+    /// was not.
     /// Open handles are dead and locks free.
     pub fn kill(&self) {
         self.state.lock().new_life();

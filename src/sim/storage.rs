@@ -1,6 +1,7 @@
 //! A workload on the storage layer over a simulated disk, and what must hold after the power came back.
 //!
-//! [`World`] is one broker's storage with a model beside it: every batch that was appended, what was reported durable,
+//! [`World`] is one broker's storage with a model beside it: every batch that was appended, what was reported
+//! durable,
 //! and what each producer sent. [`World::step`] does one random thing; when the disk fails, the world is
 //! [`World::crash`]ed, opened again and checked:
 //!
@@ -165,7 +166,8 @@ impl World {
         self.manager.as_ref().ok_or_else(|| Stop::Broken("not open".to_owned()))
     }
 
-    /// Opens the storage as a starting broker does, recovering what must be, and takes every partition that should be
+    /// Opens the storage as a starting broker does, recovering what must be, and takes every partition that
+    /// should be
     /// there.
     pub fn open(&mut self) -> Result<(), Stop> {
         let paths: Vec<PathBuf> = (0..self.options.dirs).map(|i| PathBuf::from(format!("/d{i}"))).collect();
@@ -407,7 +409,8 @@ impl World {
         self.disk.kill();
     }
 
-    /// Checks every partition against its model; after a crash, what was not durable may be missing. Afterwards the
+    /// Checks every partition against its model; after a crash, what was not durable may be missing.
+    /// Afterwards the
     /// model is what was found.
     pub fn check(&mut self) -> Result<(), Stop> {
         for tp in self.models.keys().cloned().collect::<Vec<_>>() {

@@ -1,6 +1,7 @@
 use super::*;
 
-/// Runs `steps` steps in each of `lives` lives; the power goes at disk call `power_at` of the first life, or at a random
+/// Runs `steps` steps in each of `lives` lives; the power goes at disk call `power_at` of the first life, or
+/// at a random
 /// one. Gives back how many disk calls the first life made if nothing ended it.
 fn run(seed: u64, power_at: Option<u64>, steps: usize, lives: usize, random: bool) -> Result<u64, String> {
     let mut world = World::new(Options::from_seed(seed));

@@ -15,12 +15,14 @@ pub struct CleanupPolicy {
 /// The settings of one log. Keys are those of Kafka's topic configuration, defaults are Kafka's.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LogConfig {
-    /// `segment.bytes` (or `internal.segment.bytes`): a segment is closed before it grows beyond this. At most
+    /// `segment.bytes` (or `internal.segment.bytes`): a segment is closed before it grows beyond this. At
+    /// most
     /// `i32::MAX`.
     pub segment_bytes: u32,
     /// `segment.ms`: a segment is closed once records are this much later than its first one.
     pub segment_ms: Ms,
-    /// `segment.jitter.ms`: up to this much is taken off `segment_ms`, so that not all segments are closed at once.
+    /// `segment.jitter.ms`: up to this much is taken off `segment_ms`, so that not all segments are closed at
+    /// once.
     pub segment_jitter_ms: Ms,
     /// `segment.index.bytes`: a segment is closed when one of its indexes reaches this size.
     pub segment_index_bytes: u32,

@@ -1,7 +1,9 @@
 //! One log directory: its lock, its failure, and what its logs tell it so that nobody has to scan them.
 //!
-//! Logs report transitions only (became dirty, was synced, has data, moved its start), so a log that nobody writes to
-//! costs nothing but its entry in the table of marks. The marks are what the checkpoint files are written from.
+//! Logs report transitions only (became dirty, was synced, has data, moved its start), so a log that nobody
+//! writes to
+//! costs nothing but its entry in the table of marks. The marks are what the checkpoint files are written
+//! from.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -142,7 +144,8 @@ impl LogDir {
         let _ = self.logs.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1));
     }
 
-    /// A log in it is corrupt: the directory can only be stopped uncleanly, so that the next start looks again.
+    /// A log in it is corrupt: the directory can only be stopped uncleanly, so that the next start looks
+    /// again.
     pub(super) fn note_fault(&self, tp: &TopicPartition) {
         self.table.lock().faulty.insert(tp.clone());
     }
@@ -176,7 +179,8 @@ impl LogDir {
         (table.points_moved, table.starts_moved) = (true, true);
     }
 
-    /// Makes sure that no checkpoint on disk speaks of an earlier log of this name, before a new one has its directory.
+    /// Makes sure that no checkpoint on disk speaks of an earlier log of this name, before a new one has its
+    /// directory.
     pub(super) fn make_way(&self, tp: &TopicPartition) -> Result<(), StorageError> {
         if !self.table.lock().stale.contains(tp) {
             return Ok(());
@@ -312,7 +316,8 @@ impl LogDir {
                 return Ok(());
             }
             table.starts_moved = false;
-            // Kafka omits those that equal the first segment's base. With all of them here, the next start need not
+            // Kafka omits those that equal the first segment's base. With all of them here, the next start
+            // need not
             // look into each directory.
             table.marks.iter().map(|(tp, m)| (tp.clone(), m.start)).collect()
         };
@@ -348,7 +353,8 @@ impl LogDir {
         self.watch(checkpoint::write_offsets(&*self.disk, &self.path.join(name), lines))
     }
 
-    /// Ends an orderly stop: checkpoints, then the mark. Every log has been closed before; if one was not, or is corrupt,
+    /// Ends an orderly stop: checkpoints, then the mark. Every log has been closed before; if one was not, or
+    /// is corrupt,
     /// the mark is left out and the next start recovers. Blocks.
     pub fn close(&self, broker_epoch: BrokerEpoch) -> Result<(), StorageError> {
         self.write_starts()?;

@@ -8,7 +8,8 @@ use crate::types::Offset;
 /// A fault of the outside: the disk, or what is on it.
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
-    /// No room on the file system, or the quota is used up. Nothing was changed; the same call may work later.
+    /// No room on the file system, or the quota is used up. Nothing was changed; the same call may work
+    /// later.
     #[error("no room on the disk for {path}")]
     Full {
         /// The file that was written.
@@ -22,7 +23,8 @@ pub enum StorageError {
         /// What the system said.
         source: io::Error,
     },
-    /// What is on the disk cannot have been written by this server or Kafka, or was damaged after it had been made
+    /// What is on the disk cannot have been written by this server or Kafka, or was damaged after it had been
+    /// made
     /// durable. The bytes are kept as they are and the partition is offline.
     #[error("{path} is corrupt at byte {position}: {why}")]
     Corrupt {

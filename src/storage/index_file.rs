@@ -1,8 +1,12 @@
-//! What the offset and the time index have in common: a file of entries of one size, ordered, the newest in memory.
+//! What the offset and the time index have in common: a file of entries of one size, ordered, the newest in
+//! memory.
 //!
-//! Entries `0..in_file` lie in the file, the rest in `tail`. Appends only push to the tail; when it has grown to
-//! [`TAIL_MAX`] the whole of it is written out in one call, so an active segment costs little memory however large its
-//! index is. At a roll, a checkpoint and a clean close the tail is written out too. After an unclean stop indexes are
+//! Entries `0..in_file` lie in the file, the rest in `tail`. Appends only push to the tail; when it has grown
+//! to
+//! [`TAIL_MAX`] the whole of it is written out in one call, so an active segment costs little memory however
+//! large its
+//! index is. At a roll, a checkpoint and a clean close the tail is written out too. After an unclean stop
+//! indexes are
 //! rebuilt from the last entry that can be believed, so nothing here is ever synced for its own sake.
 
 use std::io::{self, IoSlice};
@@ -100,7 +104,8 @@ impl<E: Entry> IndexFile<E> {
         Ok(entries)
     }
 
-    /// How many entries, from the first on, fulfil `holds`, which must be true for a prefix and false behind it.
+    /// How many entries, from the first on, fulfil `holds`, which must be true for a prefix and false behind
+    /// it.
     pub(super) fn partition_point(&self, holds: impl Fn(&E) -> bool) -> io::Result<u32> {
         if self.in_file == 0 || self.tail.first().is_some_and(&holds) {
             return Ok(self.in_file + self.tail.partition_point(&holds) as u32);
@@ -155,7 +160,8 @@ impl<E: Entry> IndexFile<E> {
         Ok(())
     }
 
-    /// Writes the tail out and makes the file exactly as long as its entries; it exists afterwards even if it is empty.
+    /// Writes the tail out and makes the file exactly as long as its entries; it exists afterwards even if it
+    /// is empty.
     pub(super) fn finish(&mut self, open: impl FnOnce() -> io::Result<Arc<dyn File>>) -> io::Result<()> {
         if self.file.is_none() {
             self.file = Some(open()?);

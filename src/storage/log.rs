@@ -1,18 +1,24 @@
 //! The log of one partition: its only writer, its only reader.
 //!
-//! A plain struct; its owner keeps it behind a short lock. Appends and reads go to the page cache. Whatever waits for
-//! the disk is a [`SyncJob`] that the owner runs elsewhere and reports back ([`Log::sync_job`], [`Log::synced`]).
+//! A plain struct; its owner keeps it behind a short lock. Appends and reads go to the page cache. Whatever
+//! waits for
+//! the disk is a [`SyncJob`] that the owner runs elsewhere and reports back ([`Log::sync_job`],
+//! [`Log::synced`]).
 //!
 //! # Invariants
 //!
-//! * `start <= synced <= end` unless the start was moved past what is synced; all below `synced` is durable, with the
+//! * `start <= synced <= end` unless the start was moved past what is synced; all below `synced` is durable,
+//! with the
 //!   names, indexes and epochs that reading it back needs.
-//! * State changes after the write that it describes has succeeded. A write that fails is cut off again: the log is as
+//! * State changes after the write that it describes has succeeded. A write that fails is cut off again: the
+//! log is as
 //!   it was. Out of room is an answer ([`StorageError::Full`]); any other failure takes the log out of use.
-//! * After a failed sync the log and its directory accept nothing more: the kernel has marked the pages clean, so a
+//! * After a failed sync the log and its directory accept nothing more: the kernel has marked the pages
+//! clean, so a
 //!   second sync would lie (ATC'20, "Can applications recover from fsync failures?").
 //! * A log without records has no file and no directory; both come with the first append.
-//! * Truncations are synced before they return: they are rare, and a crash must not bring back what a later append has
+//! * Truncations are synced before they return: they are rare, and a crash must not bring back what a later
+//! append has
 //!   half overwritten. Segments that retention removes go only when the new log start offset is durable
 //!   ([`Log::reap`]), so that no crash leaves a hole.
 
@@ -129,7 +135,8 @@ pub enum AppendError {
 /// What a read found.
 #[derive(Clone, Debug)]
 pub struct ReadOutcome {
-    /// The bytes: whole batches, but for the last one, which may be cut off. `None` if there is nothing to read yet.
+    /// The bytes: whole batches, but for the last one, which may be cut off. `None` if there is nothing to
+    /// read yet.
     pub slice: Option<FileSlice>,
     /// Base offset of the segment that was read or will be written.
     pub segment_base: Offset,
@@ -195,7 +202,8 @@ macro_rules! files {
 }
 pub(super) use files;
 
-/// What must be synced for the log to be durable up to `upto`. [`SyncJob::run`] blocks; the log may be appended to
+/// What must be synced for the log to be durable up to `upto`. [`SyncJob::run`] blocks; the log may be
+/// appended to
 /// meanwhile.
 #[derive(Debug)]
 pub struct SyncJob {
@@ -253,7 +261,8 @@ impl SyncJob {
 }
 
 impl Log {
-    /// A log that is known by its name only: nothing is read before it is used. `start` and `end` are what checkpoints
+    /// A log that is known by its name only: nothing is read before it is used. `start` and `end` are what
+    /// checkpoints
     /// say; `exists` is true if it has a directory.
     pub(super) fn dormant(
         dir: Arc<LogDir>,
@@ -296,7 +305,8 @@ impl Log {
         }
     }
 
-    // --- what it is ------------------------------------------------------------------------------------------------
+    // --- what it is
+    // ------------------------------------------------------------------------------------------------
 
     /// The partition.
     pub fn partition(&self) -> &TopicPartition {
@@ -378,7 +388,8 @@ impl Log {
         self.load(true)
     }
 
-    /// Looks at the directory; walks the log from its recovery point on unless the last stop was `clean`. Blocks.
+    /// Looks at the directory; walks the log from its recovery point on unless the last stop was `clean`.
+    /// Blocks.
     pub(super) fn load(&mut self, clean: bool) -> Result<(), StorageError> {
         let loaded = recovery::load(self, clean);
         self.after(loaded)?;
@@ -410,9 +421,11 @@ impl Log {
         self.dir.watch(result)
     }
 
-    // --- append ----------------------------------------------------------------------------------------------------
+    // --- append
+    // ----------------------------------------------------------------------------------------------------
 
-    /// Appends a batch that [`super::validate::validate`] has let pass. `input` is what was validated. Offsets and
+    /// Appends a batch that [`super::validate::validate`] has let pass. `input` is what was validated.
+    /// Offsets and
     /// leader epoch are given here; the payload is written from where it lies.
     pub fn append_as_leader(
         &mut self,
@@ -460,7 +473,8 @@ impl Log {
         Ok(info)
     }
 
-    /// Appends what the leader sent, as it is. A batch that is cut off at the end is left out. Gives back the info of
+    /// Appends what the leader sent, as it is. A batch that is cut off at the end is left out. Gives back the
+    /// info of
     /// what was appended; `None` if there was no whole batch.
     pub fn append_as_follower(&mut self, input: &[u8], now: Ms) -> Result<Option<AppendInfo>, AppendError> {
         self.ready()?;
@@ -606,7 +620,8 @@ impl Log {
         Ok(())
     }
 
-    // --- producers -------------------------------------------------------------------------------------------------
+    // --- producers
+    // -------------------------------------------------------------------------------------------------
 
     /// [`ProducerState::check_marker`]: whether a transaction marker may be appended.
     pub fn check_marker(
@@ -789,9 +804,11 @@ impl Log {
         Ok(())
     }
 
-    // --- durability ------------------------------------------------------------------------------------------------
+    // --- durability
+    // ------------------------------------------------------------------------------------------------
 
-    /// What has to be synced now; `None` if there is nothing or a job is under way (ask again when it is done: one job
+    /// What has to be synced now; `None` if there is nothing or a job is under way (ask again when it is
+    /// done: one job
     /// covers all that came meanwhile).
     pub fn sync_job(&mut self) -> Option<SyncJob> {
         if self.in_flight || self.is_offline() || !self.loaded {
@@ -879,7 +896,8 @@ impl Log {
         if self.is_offline() { Err(StorageError::Offline { path: self.path.to_path_buf() }) } else { Ok(()) }
     }
 
-    /// Writes the newest index entries from memory to their files, so that a restart after a kill finds them. Cheap.
+    /// Writes the newest index entries from memory to their files, so that a restart after a kill finds them.
+    /// Cheap.
     pub fn write_out_indexes(&mut self) -> Result<(), StorageError> {
         if !self.loaded || self.is_offline() {
             return Ok(());
@@ -891,7 +909,8 @@ impl Log {
         }
     }
 
-    /// Ends the log's use. With `clean` everything is written and synced, so that the next start need not look at it;
+    /// Ends the log's use. With `clean` everything is written and synced, so that the next start need not
+    /// look at it;
     /// blocks. No [`SyncJob`] may be under way.
     pub fn close(mut self, clean: bool) -> Result<(), StorageError> {
         if !clean || !self.loaded || !self.has_dir || self.is_offline() {
@@ -913,9 +932,11 @@ impl Log {
         self.sync_now()
     }
 
-    // --- read ------------------------------------------------------------------------------------------------------
+    // --- read
+    // ------------------------------------------------------------------------------------------------------
 
-    /// Bytes from `from` on, at most `max_bytes` of them and nothing at or above `upto` (the high watermark or the last
+    /// Bytes from `from` on, at most `max_bytes` of them and nothing at or above `upto` (the high watermark
+    /// or the last
     /// stable offset). With `min_one_message` the first batch comes whole even if it is larger.
     pub fn read(
         &mut self,
@@ -1018,7 +1039,8 @@ impl Log {
         Ok(found.map_or(segment.size, |batch| batch.position))
     }
 
-    /// The transactions that were aborted between `from` and `upto`, which a read_committed reader must leave out.
+    /// The transactions that were aborted between `from` and `upto`, which a read_committed reader must leave
+    /// out.
     pub fn aborted_transactions(
         &mut self,
         from: Offset,
@@ -1049,7 +1071,8 @@ impl Log {
         Ok(found)
     }
 
-    // --- lookups ---------------------------------------------------------------------------------------------------
+    // --- lookups
+    // ---------------------------------------------------------------------------------------------------
 
     /// The first record at or above the log start offset with a timestamp at or after `timestamp`.
     pub fn offset_for_timestamp(&mut self, timestamp: Ms) -> Result<Option<TimestampFound>, StorageError> {
@@ -1107,7 +1130,8 @@ impl Log {
         first_record(segment, cx, batch, limit, |t, _| t >= max.timestamp)
     }
 
-    /// KIP-101/279: the largest epoch at or below `epoch` that this log has records of, and the offset where it ends.
+    /// KIP-101/279: the largest epoch at or below `epoch` that this log has records of, and the offset where
+    /// it ends.
     pub fn end_offset_for_epoch(
         &mut self,
         epoch: LeaderEpoch,
@@ -1135,9 +1159,11 @@ impl Log {
         Ok(())
     }
 
-    // --- shorten ---------------------------------------------------------------------------------------------------
+    // --- shorten
+    // ---------------------------------------------------------------------------------------------------
 
-    /// Removes every record at or above `offset`. Blocks for the disk. The log may end below `offset` if that lies
+    /// Removes every record at or above `offset`. Blocks for the disk. The log may end below `offset` if that
+    /// lies
     /// inside a batch.
     pub fn truncate_to(&mut self, offset: Offset) -> Result<(), StorageError> {
         self.ready()?;
@@ -1188,7 +1214,8 @@ impl Log {
         Ok(())
     }
 
-    /// Takes back, durably, that the log is durable above `offset`: it is about to be shorter, and a restart must not
+    /// Takes back, durably, that the log is durable above `offset`: it is about to be shorter, and a restart
+    /// must not
     /// take that for damage.
     fn forget_durable(&mut self, offset: Offset) -> Result<(), StorageError> {
         self.generation += 1;
@@ -1244,7 +1271,8 @@ impl Log {
         Ok(())
     }
 
-    /// Hides every record below `offset` (DeleteRecords, or retention on the leader). False if it was so before.
+    /// Hides every record below `offset` (DeleteRecords, or retention on the leader). False if it was so
+    /// before.
     pub fn advance_log_start_offset(&mut self, offset: Offset) -> Result<bool, ReadError> {
         if offset > self.end {
             return Err(ReadError::OffsetOutOfRange { offset, start: self.start, end: self.end });
@@ -1259,7 +1287,8 @@ impl Log {
         Ok(true)
     }
 
-    /// Moves the log start offset over the segments that are past their retention; their files go with [`Log::reap`].
+    /// Moves the log start offset over the segments that are past their retention; their files go with
+    /// [`Log::reap`].
     /// Gives back how many segments that are.
     pub fn delete_old_segments(&mut self, now: Ms, high_watermark: Offset) -> Result<usize, StorageError> {
         self.ready()?;
@@ -1312,13 +1341,16 @@ impl Log {
         Ok(count)
     }
 
-    /// Removes the files of segments that lie below the log start offset *and* below what the checkpoint on disk says
-    /// of it, once the names of those that stay are durable; until then it comes up again in [`super::Manager::tick`].
+    /// Removes the files of segments that lie below the log start offset *and* below what the checkpoint on
+    /// disk says
+    /// of it, once the names of those that stay are durable; until then it comes up again in
+    /// [`super::Manager::tick`].
     /// They are renamed now and removed after `file.delete.delay.ms`.
     pub fn reap(&mut self, now: Ms) -> Result<usize, StorageError> {
         self.ready()?;
         if self.in_flight || self.dir_dirty || !self.also_sync.is_empty() {
-            // The segments that stay, and what was known of producers where they begin, must be durable first.
+            // The segments that stay, and what was known of producers where they begin, must be durable
+            // first.
             self.dir.reap_later(&self.tp);
             return Ok(0);
         }

@@ -1,12 +1,16 @@
-//! All logs of this broker: the log directories, what is found in them, who gets a new log, deletion, checkpoints.
+//! All logs of this broker: the log directories, what is found in them, who gets a new log, deletion,
+//! checkpoints.
 //!
-//! The manager hands logs out and keeps none but those that recovery has opened and nobody has asked for yet. Whoever
-//! owns a [`Log`] calls [`Manager::tick`] now and then and does what it says is due; the cost of a tick follows the
+//! The manager hands logs out and keeps none but those that recovery has opened and nobody has asked for yet.
+//! Whoever
+//! owns a [`Log`] calls [`Manager::tick`] now and then and does what it says is due; the cost of a tick
+//! follows the
 //! logs that were written to, not those that exist.
 //!
 //! # Directories
 //!
-//! * `topic-partition`: a log. `topic-partition.<uuid>-delete`: removed when it is found. `….<uuid>-future`: a log on its
+//! * `topic-partition`: a log. `topic-partition.<uuid>-delete`: removed when it is found. `….<uuid>-future`:
+//! a log on its
 //!   way to this directory; listed, not opened. `….<uuid>-stray`: set aside by an operator's or broker's decision; left
 //!   alone. `__cluster_metadata-0` is not the manager's. Anything else is left alone with a warning.
 //! * A directory that fails is offline with all logs in it until the node starts again; the others go on.
@@ -36,7 +40,8 @@ const NAME_BYTES_MAX: usize = 255;
 /// Intervals of the manager's work.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ManagerConfig {
-    /// `log.flush.offset.checkpoint.interval.ms`: recovery points are written this often. A log that has been dirty for
+    /// `log.flush.offset.checkpoint.interval.ms`: recovery points are written this often. A log that has been
+    /// dirty for
     /// longer is synced, which bounds what recovery has to read.
     pub checkpoint_interval_ms: Ms,
     /// `log.retention.check.interval.ms`.
@@ -116,8 +121,10 @@ impl std::fmt::Debug for Manager {
 }
 
 impl Manager {
-    /// Locks the log directories and looks at what they hold; opens no log. A directory that cannot be read is left out;
-    /// an error means that none is left, that one is locked by another process, or that two hold the same partition.
+    /// Locks the log directories and looks at what they hold; opens no log. A directory that cannot be read
+    /// is left out;
+    /// an error means that none is left, that one is locked by another process, or that two hold the same
+    /// partition.
     /// Blocks.
     pub fn open(
         disk: Arc<dyn Disk>,
@@ -278,7 +285,8 @@ impl Manager {
     }
 
     /// Opens every log that was not stopped in order, `threads_per_dir` at a time in each log directory
-    /// (`num.recovery.threads.per.data.dir`). `config_of` gives the settings of a topic, as far as they are known yet.
+    /// (`num.recovery.threads.per.data.dir`). `config_of` gives the settings of a topic, as far as they are
+    /// known yet.
     /// `progress` hears of every log that is done.
     pub async fn recover(
         self: &Arc<Self>,
@@ -341,10 +349,13 @@ impl Manager {
         self.state.lock().recovered.insert(tp.clone(), opened);
     }
 
-    /// The log of a partition, to be owned by the caller: the one on disk, or a new one in the directory with the fewest
-    /// logs (or in `preferred`). A log that must be recovered first and was not is recovered here, which blocks.
+    /// The log of a partition, to be owned by the caller: the one on disk, or a new one in the directory with
+    /// the fewest
+    /// logs (or in `preferred`). A log that must be recovered first and was not is recovered here, which
+    /// blocks.
     ///
-    /// [`StorageError::TopicId`] says that the directory belongs to another topic of that name; [`Manager::set_aside`]
+    /// [`StorageError::TopicId`] says that the directory belongs to another topic of that name;
+    /// [`Manager::set_aside`]
     /// makes room.
     pub fn log(
         &self,
@@ -404,7 +415,8 @@ impl Manager {
         Ok(())
     }
 
-    /// Gives the directory of a log that nobody has asked for a name with `-stray`: its topic is gone, or another topic
+    /// Gives the directory of a log that nobody has asked for a name with `-stray`: its topic is gone, or
+    /// another topic
     /// has its name. Its bytes stay for the operator. Blocks.
     pub fn set_aside(&self, tp: &TopicPartition, unique: Uuid) -> Result<(), StorageError> {
         let entry = {
@@ -418,7 +430,8 @@ impl Manager {
         rename_dir(&entry.dir, tp, unique, "stray").map(drop)
     }
 
-    /// Does what is due in the directories (checkpoints, removal of files) and says what is due in logs. To be called
+    /// Does what is due in the directories (checkpoints, removal of files) and says what is due in logs. To
+    /// be called
     /// every second or so, where blocking is fine.
     pub fn tick(&self, now: Ms) -> Due {
         let mut due = Due::default();
@@ -501,7 +514,8 @@ fn open_log(
     if !entry.clean {
         log.load(false)?;
     } else if entry.start.is_none() {
-        // Kafka wrote this checkpoint, or the log is older than it: the first segment says where the log begins.
+        // Kafka wrote this checkpoint, or the log is older than it: the first segment says where the log
+        // begins.
         let first = recovery::first_base(&log)?;
         log.start = first.unwrap_or(0);
     }

@@ -1,4 +1,5 @@
-//! `.index`: from offset to position. An entry names the *last* offset of a batch and where that batch begins.
+//! `.index`: from offset to position. An entry names the *last* offset of a batch and where that batch
+//! begins.
 
 use super::index_file::{Entry, IndexFile};
 

@@ -1,25 +1,32 @@
 //! Opening a log, after an orderly stop and after any other.
 //!
-//! After an orderly stop nothing is read but the directory's names, the epochs, the newest producer snapshot and the end
-//! of the last segment, and that only when the log is first used. After any other stop the log is walked from its
+//! After an orderly stop nothing is read but the directory's names, the epochs, the newest producer snapshot
+//! and the end
+//! of the last segment, and that only when the log is first used. After any other stop the log is walked from
+//! its
 //! recovery point on: below it everything was synced, above it anything may be missing.
 //!
 //! # A torn tail and a corrupt log
 //!
 //! Cutting a log at the first batch that is not valid loses acknowledged records whenever a disk damages one
-//! (FAST'17, "Redundancy does not imply fault tolerance"), so three cases are told apart when such a batch is met above
+//! (FAST'17, "Redundancy does not imply fault tolerance"), so three cases are told apart when such a batch is
+//! met above
 //! the recovery point:
 //!
 //! * No valid batch follows it anywhere: a torn tail. It is cut off.
-//! * Valid batches follow, and the bad place has a whole sector of zeros or the file is shorter than the next segment's
+//! * Valid batches follow, and the bad place has a whole sector of zeros or the file is shorter than the next
+//! segment's
 //!   base says: writes that were never synced reached the disk out of order, and a sector that was never written reads
 //!   as zeros. The log is cut at the bad place; what follows it was never synced either, since a sync covers everything
 //!   before it.
-//! * Valid batches follow and the bad place holds other bytes than zeros: damage. Nothing is cut. The log is offline with
+//! * Valid batches follow and the bad place holds other bytes than zeros: damage. Nothing is cut. The log is
+//! offline with
 //!   [`StorageError::Corrupt`] and its bytes stay, for the other replicas or an operator to repair.
 //!
-//! Below the recovery point nothing may be missing: a log that ends before it is corrupt, not short. The recovery point
-//! on disk lags behind the last sync by up to the checkpoint interval; damage that looks like lost sectors in between
+//! Below the recovery point nothing may be missing: a log that ends before it is corrupt, not short. The
+//! recovery point
+//! on disk lags behind the last sync by up to the checkpoint interval; damage that looks like lost sectors in
+//! between
 //! cannot be told from a lost write.
 
 use std::collections::VecDeque;
@@ -166,7 +173,8 @@ fn parse(name: &str) -> Option<(Offset, &str)> {
     (digits.len() == 20 && digits.bytes().all(|b| b.is_ascii_digit())).then_some((offset, suffix))
 }
 
-/// Kafka's rules for what an interrupted compaction left: unfinished segments go, finished ones take the place of those
+/// Kafka's rules for what an interrupted compaction left: unfinished segments go, finished ones take the
+/// place of those
 /// that they were made from, unless unfinished ones say that the same swap was cut short earlier.
 fn finish_swaps(files: Files<'_>, names: &[String]) -> Result<(), StorageError> {
     let disk = files.disk;
@@ -236,7 +244,8 @@ fn walk_file(
     Ok(())
 }
 
-/// The epochs on disk. None if the file is absent or cannot be read as such: they are then taken from the log.
+/// The epochs on disk. None if the file is absent or cannot be read as such: they are then taken from the
+/// log.
 fn read_epochs(log: &Log) -> Result<LeaderEpochs, StorageError> {
     let path = log.path.join(LEADER_EPOCHS);
     let lines = match read_lines(&**log.dir.disk(), &path) {
@@ -390,7 +399,8 @@ fn valid_batch(bytes: &[u8], expected: Offset, recovery_point: Offset) -> Option
     check_stored(bytes, expected).ok()
 }
 
-/// Says whether what begins at a broken place may be cut off; [`StorageError::Corrupt`] if not. See the module.
+/// Says whether what begins at a broken place may be cut off; [`StorageError::Corrupt`] if not. See the
+/// module.
 fn judge(
     log: &Log,
     files: Files<'_>,
@@ -441,7 +451,8 @@ fn find_good(tail: &[u8], end: Offset) -> Option<usize> {
     })
 }
 
-/// True if a whole sector of the file that the bytes touch is zeros as far as they go. `at` is their place in the file.
+/// True if a whole sector of the file that the bytes touch is zeros as far as they go. `at` is their place in
+/// the file.
 fn has_lost_sector(bytes: &[u8], at: usize) -> bool {
     let first = (SECTOR - at % SECTOR) % SECTOR;
     let head = &bytes[..first.min(bytes.len())];
@@ -514,7 +525,8 @@ impl Chunks {
     }
 }
 
-// --- producers -----------------------------------------------------------------------------------------------------
+// --- producers
+// -----------------------------------------------------------------------------------------------------
 
 /// Offsets of the snapshots in the directory, ascending.
 pub(super) fn snapshots(files: Files<'_>) -> Result<Vec<Offset>, StorageError> {

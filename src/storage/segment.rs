@@ -1,7 +1,9 @@
 //! One segment: `.log` and its indexes, named by the offset it begins at.
 //!
-//! The length in memory is the truth while the log is open: bytes behind it are what an interrupted write left, and are
-//! overwritten or cut. Files are opened on first use. Indexes of a closed segment are loaded on first use and checked
+//! The length in memory is the truth while the log is open: bytes behind it are what an interrupted write
+//! left, and are
+//! overwritten or cut. Files are opened on first use. Indexes of a closed segment are loaded on first use and
+//! checked
 //! before they are believed; a missing or broken one is rebuilt from the log.
 
 use std::io::{self, IoSlice};
@@ -198,7 +200,8 @@ impl Segment {
         offset >= self.base && offset - self.base <= i64::from(i32::MAX)
     }
 
-    /// True if an index has no room for another entry below `bytes_max`, one being kept for the last of the time index.
+    /// True if an index has no room for another entry below `bytes_max`, one being kept for the last of the
+    /// time index.
     pub(super) fn indexes_full(&self, bytes_max: u32) -> bool {
         self.indexes.as_ref().is_some_and(|i| {
             i.offsets.bytes() + 8 > u64::from(bytes_max) || i.times.bytes() + 24 > u64::from(bytes_max)
@@ -218,7 +221,8 @@ impl Segment {
         let file = self.file(files)?;
         let path = || files.path(self.base, LOG);
         if let Err(e) = file.write_at(u64::from(self.size), parts) {
-            // The part that was written goes again, so that a reader of the file meets whole batches only. If even that
+            // The part that was written goes again, so that a reader of the file meets whole batches only. If
+            // even that
             // fails the length in memory still says where the log ends.
             file.set_len(u64::from(self.size)).at(&path())?;
             return Err(StorageError::io(&path(), e));
@@ -349,7 +353,8 @@ impl Segment {
         if !offsets.is_sane(self.size) {
             return Ok(false);
         }
-        // A segment with records always has a last entry in the time index once it is closed; only an empty one has none.
+        // A segment with records always has a last entry in the time index once it is closed; only an empty
+        // one has none.
         let times_sane = times
             .last()
             .is_none_or(|last| last.timestamp >= 0 && i64::from(last.relative_offset) <= i64::from(i32::MAX));
@@ -425,7 +430,8 @@ impl Segment {
         Ok(())
     }
 
-    /// Keeps of the indexes on disk what is in order and lies below the recovery point, checks it against the log, and
+    /// Keeps of the indexes on disk what is in order and lies below the recovery point, checks it against the
+    /// log, and
     /// goes on from there: returns the position from which on the log must be walked. For recovery.
     pub(super) fn resume_indexes(
         &mut self,
@@ -533,7 +539,8 @@ impl Segment {
         let relative = u32::try_from(offset.saturating_sub(self.base).max(0)).unwrap_or(u32::MAX);
         let from = indexes.offsets.lookup(relative).at(&files.path(self.base, INDEX))?;
         let mut walk = Walk::new(self.file(files)?, from, self.size);
-        // An index that sends the walk into the middle of a batch, or behind the offset, is not to be believed.
+        // An index that sends the walk into the middle of a batch, or behind the offset, is not to be
+        // believed.
         let first = match walk.next(files, self.base) {
             Ok(Some(batch)) if from == 0 || batch.base_offset <= offset => Some(batch),
             Ok(None) if from == 0 => None,
@@ -554,7 +561,8 @@ impl Segment {
         Ok(None)
     }
 
-    /// The first batch that is not below the time index's hint for `timestamp`: where a search by time begins.
+    /// The first batch that is not below the time index's hint for `timestamp`: where a search by time
+    /// begins.
     pub(super) fn time_hint(
         &mut self,
         files: Files<'_>,
@@ -585,7 +593,8 @@ impl Segment {
         Ok(next)
     }
 
-    /// Cuts everything from `position` on, which is where the batch begins that must go; `offset` is its base offset.
+    /// Cuts everything from `position` on, which is where the batch begins that must go; `offset` is its base
+    /// offset.
     pub(super) fn truncate(
         &mut self,
         files: Files<'_>,

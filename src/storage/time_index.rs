@@ -1,4 +1,5 @@
-//! `.timeindex`: from timestamp to offset. An entry (t, o) says that no record up to offset o is later than t.
+//! `.timeindex`: from timestamp to offset. An entry (t, o) says that no record up to offset o is later than
+//! t.
 
 use super::index_file::{Entry, IndexFile};
 use crate::types::Ms;
