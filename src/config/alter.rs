@@ -4,7 +4,7 @@
 //! broker's settings are refused with INVALID_REQUEST whatever is wrong with them, as Kafka does (KAFKA-13609).
 
 use super::layers::{Layers, Props, is_list};
-use super::property::{ConfigError, Property, Update, Value, split_list};
+use super::property::{ConfigError, Property, Update, Value, one_line, split_list};
 use super::{broker, client_metrics, group, topic};
 use crate::types::ErrorCode;
 
@@ -136,8 +136,10 @@ pub fn validate(
         Resource::Group => validate_group(layers, next),
         Resource::ClientMetrics => {
             for (key, text) in next {
-                let p = client_metrics::property(key)
-                    .ok_or_else(|| ConfigError::Unknown { resource: "client metrics", key: key.clone() })?;
+                let unknown = || {
+                    ConfigError::Request(format!("Unknown client metrics configuration: {}", one_line(key)))
+                };
+                let p = client_metrics::property(key).ok_or_else(unknown)?;
                 client_metrics::check(p, &p.parse(text)?)?;
             }
             Ok(())
@@ -188,10 +190,16 @@ fn validate_broker(
         match broker::update_mode(key) {
             // A key that nobody knows is kept: a plug-in might ask for it.
             None => continue,
-            Some(Update::ReadOnly) => return Err(ConfigError::ReadOnly(format!("Set({key})"))),
+            Some(Update::ReadOnly) => return Err(ConfigError::ReadOnly(format!("[{key}]"))),
+            Some(Update::PerBroker) if key.starts_with("ssl.") => {
+                return Err(ConfigError::Request(format!(
+                    "These security configs can be dynamically updated only per-listener using the listener prefix: \
+                     [{key}]"
+                )));
+            }
             Some(Update::PerBroker) if resource == Resource::AllBrokers => {
                 return Err(ConfigError::Request(format!(
-                    "Cannot update these configs at default cluster level, broker id must be specified: Set({key})"
+                    "Cannot update these configs at default cluster level, broker id must be specified: [{key}]"
                 )));
             }
             Some(_) => {}

@@ -41,10 +41,15 @@ fn topics_are_refused_with_invalid_config() {
 fn brokers_are_refused_with_invalid_request() {
     let (code, message) = refused(Resource::Broker, &[("num.partitions", "3")]);
     assert_eq!(code, ErrorCode::InvalidRequest);
-    assert_eq!(message, "Cannot update these configs dynamically: Set(num.partitions)");
+    assert_eq!(message, "Cannot update these configs dynamically: [num.partitions]");
     assert_eq!(refused(Resource::Broker, &[("log.segment.bytes", "x")]).0, ErrorCode::InvalidRequest);
     assert!(
         refused(Resource::AllBrokers, &[("ssl.keystore.location", "x")])
+            .1
+            .ends_with("using the listener prefix: [ssl.keystore.location]")
+    );
+    assert!(
+        refused(Resource::AllBrokers, &[("listener.name.a.ssl.keystore.location", "x")])
             .1
             .contains("broker id must be specified")
     );
@@ -74,7 +79,10 @@ fn groups_keep_to_their_brokers_bounds() {
             .contains("less than or equal")
     );
     assert!(refused(Resource::Group, &[("nope", "1")]).1.starts_with("Unknown group config name"));
-    assert!(refused(Resource::ClientMetrics, &[("interval.ms", "99")]).1.contains("between 100 and 3600000"));
+    let (code, message) = refused(Resource::ClientMetrics, &[("interval.ms", "99")]);
+    assert_eq!(code, ErrorCode::InvalidRequest);
+    assert!(message.contains("between 100 and 3600000"), "{message}");
+    assert_eq!(refused(Resource::ClientMetrics, &[("nope", "1")]).0, ErrorCode::InvalidRequest);
     assert!(refused(Resource::ClientMetrics, &[("match", "nope=x")]).1.contains("client_id"));
     let fine = props(&[("match", "client_id=a.*,client_source_port=9.*")]);
     assert!(validate(&node(), Resource::ClientMetrics, &Props::new(), &fine).is_ok());

@@ -38,7 +38,10 @@ pub(crate) fn check(property: &Property, value: &Value) -> Result<(), ConfigErro
     };
     match (property.name, value) {
         ("interval.ms", Value::Number(n)) if !(100..=3_600_000).contains(n) => {
-            bad(&n.to_string(), "Expected value to be between 100 and 3600000".to_owned())
+            Err(ConfigError::Request(format!(
+                "Invalid value {n} for {}, interval must be between 100 and 3600000 (1 hour)",
+                property.name
+            )))
         }
         ("match", Value::List(list)) => {
             for entry in list {

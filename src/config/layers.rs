@@ -321,7 +321,12 @@ impl Layers {
             .map(|p| {
                 let set = own.get(p.name).and_then(|text| p.parse(text).ok());
                 let value = set.clone().unwrap_or_else(|| self.topic_fallback(p));
-                let behind = self.synonyms(topic::broker_synonyms(p.name));
+                let names = topic::broker_synonyms(p.name);
+                let mut behind = self.synonyms(names);
+                // As with a broker's keys: another unit's key counts behind this unit's own.
+                let own_unit =
+                    behind.iter().position(|s| names.first().is_some_and(|first| s.name == *first));
+                behind.drain(..own_unit.unwrap_or(behind.len()));
                 own_entry(p, set, text_of(&value), behind, Source::Topic)
             })
             .collect()
@@ -337,7 +342,18 @@ impl Layers {
                 (None, Some(behind)) => self.broker_value(behind),
                 (None, None) => p.default_value(),
             };
-            let behind = synonym.map(|name| self.synonyms(&[name])).unwrap_or_default();
+            let own_default = || {
+                let value = p.default_text().map(str::to_owned);
+                value.map(|value| Synonym {
+                    name: p.name.to_owned(),
+                    value: Some(value),
+                    source: Source::Default,
+                })
+            };
+            let behind = match synonym {
+                Some(name) => self.synonyms(&[name]),
+                None => own_default().into_iter().collect(),
+            };
             own_entry(p, set, text_of(&value), behind, Source::Group)
         };
         GROUP_PROPERTIES.iter().map(entry).collect()
