@@ -25,6 +25,7 @@ pub mod types;
 pub mod config;
 pub mod env;
 pub mod schema;
+pub mod telemetry;
 pub mod wire;
 
 pub mod metadata;

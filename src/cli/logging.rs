@@ -14,6 +14,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 use super::Environment;
 use crate::env::Clock;
+use crate::telemetry::log_level;
 use crate::types::Ms;
 
 /// A date and time of day, in UTC.
@@ -98,18 +99,29 @@ fn kafka_level(level: &str) -> &'static str {
     }
 }
 
-/// Begins to write log lines to stdout. Does nothing if somebody did before.
+/// The Raft engine's own account of itself is for those who ask for it.
+fn with_quiet_raft(text: &str) -> String {
+    if text.contains("openraft") { text.to_owned() } else { format!("openraft=warn,{text}") }
+}
+
+/// Begins to write log lines to stdout, at a level that can change later. Does nothing if somebody did before.
 ///
 /// # Errors
 ///
 /// One line, if the filter is none.
 pub fn init(flag: Option<&str>, environment: &Environment, clock: Arc<dyn Clock>) -> Result<(), String> {
-    let text = filter_text(flag, environment);
-    // The Raft engine's own account of itself is for those who ask for it.
-    let text = if text.contains("openraft") { text } else { format!("openraft=warn,{text}") };
+    let text = with_quiet_raft(&filter_text(flag, environment));
     let filter = EnvFilter::try_new(&text).map_err(|error| format!("Invalid log filter {text}: {error}"))?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).event_format(KafkaLines { clock });
-    let _ = lines.try_init();
+    let lines = tracing_subscriber::fmt().event_format(KafkaLines { clock });
+    let lines = lines.with_env_filter(filter).with_filter_reloading();
+    let handle = lines.reload_handle();
+    if lines.try_init().is_ok() {
+        log_level::set_with(move |level| {
+            let filter =
+                EnvFilter::try_new(with_quiet_raft(&level.to_string())).map_err(|e| e.to_string())?;
+            handle.reload(filter).map_err(|e| e.to_string())
+        });
+    }
     Ok(())
 }
 

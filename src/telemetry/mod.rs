@@ -1,0 +1,3 @@
+//! What a node tells of itself.
+
+pub mod log_level;
