@@ -7,6 +7,7 @@
 mod authorized;
 pub mod auto_create;
 pub mod cluster;
+pub mod configs;
 mod controller_gate;
 pub mod data;
 mod errors;
@@ -17,6 +18,8 @@ mod rate_limit;
 pub mod registry;
 mod request;
 mod response;
+#[cfg(test)]
+mod test_image;
 pub mod topics;
 
 use std::future::Future;

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::cluster::ApiVersions;
+use super::cluster::{ApiVersions, DescribeCluster, DescribeLogDirs, DescribeQuorum, UnregisterBroker, UpdateFeatures};
+use super::configs::{AlterConfigs, DescribeConfigs, IncrementalAlterConfigs, ListConfigResources};
 use super::data::{
     DeleteRecords, DescribeProducers, Fetch, InitProducerId, ListOffsets, OffsetForLeaderEpoch, Produce,
 };
@@ -17,7 +18,7 @@ use super::groups::{
     OffsetCommit, OffsetDelete, OffsetFetch, SyncGroup,
 };
 use super::request::{Broker, ConnectionInfo, RequestContext};
-use super::topics::Metadata;
+use super::topics::{CreatePartitions, CreateTopics, DeleteTopics, DescribeTopicPartitions, ElectLeaders, Metadata};
 use super::{Answer, Api, On};
 use crate::wire::guard;
 use crate::wire::header::RequestHeader;
@@ -53,12 +54,26 @@ pub static APIS: &[Entry] = &[
     entry::<DescribeGroups>(),
     entry::<ListGroups>(),
     entry::<ApiVersions>(),
+    entry::<CreateTopics>(),
+    entry::<DeleteTopics>(),
     entry::<DeleteRecords>(),
     entry::<InitProducerId>(),
     entry::<OffsetForLeaderEpoch>(),
+    entry::<DescribeConfigs>(),
+    entry::<AlterConfigs>(),
+    entry::<DescribeLogDirs>(),
+    entry::<CreatePartitions>(),
     entry::<DeleteGroups>(),
+    entry::<ElectLeaders>(),
+    entry::<IncrementalAlterConfigs>(),
     entry::<OffsetDelete>(),
+    entry::<DescribeQuorum>(),
+    entry::<UpdateFeatures>(),
+    entry::<DescribeCluster>(),
     entry::<DescribeProducers>(),
+    entry::<UnregisterBroker>(),
+    entry::<ListConfigResources>(),
+    entry::<DescribeTopicPartitions>(),
 ];
 
 /// The entry of an API key, if it is served.

@@ -1,5 +1,7 @@
 //! What else one can ask a partition: offsets by time, ends of epochs, producers, sizes.
 
+use std::path::PathBuf;
+
 use super::partition::{Isolation, Partition, Role, fault_code};
 use crate::storage::producer_state::ProducerEntry;
 use crate::storage::{FileSlice, ReadError, StorageError, TimestampFound};
@@ -148,6 +150,14 @@ impl Partition {
     pub fn size(&self) -> u64 {
         let mut state = self.lock();
         state.leadership().map_or(0, |_| state.log().size().unwrap_or(0))
+    }
+
+    /// The log directory that holds the partition's log, and the log's bytes; `None` if the log cannot be used. Asks the
+    /// disk.
+    pub fn log_size(&self) -> Option<(PathBuf, u64)> {
+        let mut state = self.lock();
+        let size = state.log().size().ok()?;
+        Some((state.log().log_dir().path().to_owned(), size))
     }
 
     /// The high watermark.

@@ -1,5 +1,15 @@
 //! What concerns the cluster as a whole: versions, brokers, quorum, features, disks.
 
 mod api_versions;
+mod describe_cluster;
+mod describe_log_dirs;
+mod describe_quorum;
+mod unregister_broker;
+mod update_features;
 
 pub use api_versions::ApiVersions;
+pub use describe_cluster::DescribeCluster;
+pub use describe_log_dirs::DescribeLogDirs;
+pub use describe_quorum::DescribeQuorum;
+pub use unregister_broker::UnregisterBroker;
+pub use update_features::UpdateFeatures;

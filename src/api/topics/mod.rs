@@ -1,5 +1,15 @@
 //! What concerns topics: where their partitions are, making and removing them.
 
+mod create_partitions;
+mod create_topics;
+mod delete_topics;
+mod describe_topic_partitions;
+mod elect_leaders;
 mod metadata;
 
+pub use create_partitions::CreatePartitions;
+pub use create_topics::CreateTopics;
+pub use delete_topics::DeleteTopics;
+pub use describe_topic_partitions::DescribeTopicPartitions;
+pub use elect_leaders::ElectLeaders;
 pub use metadata::Metadata;
