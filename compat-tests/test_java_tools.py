@@ -69,7 +69,7 @@ def test_topics(broker, name, tools):
     topics = lambda *args: tools.ok("kafka-topics", *at(broker), *args)
     topics("--create", "--topic", name, "--partitions", "2", "--replication-factor", "1", "--config", "retention.ms=86400000")
     try:
-        assert name in topics("--list").split()
+        until("the topic is listed", lambda: name in topics("--list").split())
         out = topics("--describe", "--topic", name)
         assert re.search(rf"Topic: {name}\s+TopicId: \S{{22}}\s+PartitionCount: 2\s+ReplicationFactor: 1", out) and "retention.ms=86400000" in out
         assert re.search(r"Partition: 1\s+Leader: 1\s+Replicas: 1\s+Isr: 1", out)

@@ -183,7 +183,7 @@ def test_admin_topics(broker, name):
         admin.create_topics([NewTopic(name, 2, 1, topic_configs={"retention.ms": "3600000"})])
         with pytest.raises(TopicAlreadyExistsError):
             admin.create_topics([NewTopic(name, 2, 1)])
-        assert name in admin.list_topics()
+        until("the topic is listed", lambda: name in admin.list_topics())
         until("the topic has two partitions", lambda: len(admin.describe_topics([name])[0]["partitions"]) == 2)
         admin.create_partitions({name: NewPartitions(total_count=5)})
         until("the topic has five partitions", lambda: len(admin.describe_topics([name])[0]["partitions"]) == 5)
