@@ -3,6 +3,7 @@
 Both get the same properties. A broker has a directory of its own under target/compat/run and ports of its own on
 loopback; its output is kept when a test fails. `kill` is kill -9; `start` after it opens the same directory again.
 """
+import atexit
 import os
 import re
 import shutil
@@ -80,6 +81,7 @@ class Broker:
         self.write_config()
         self.process = None
         self.starts = 0
+        atexit.register(self.kill)  # a fixture that fails halfway leaves no broker behind
 
     @property
     def bootstrap(self):
