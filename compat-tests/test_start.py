@@ -34,6 +34,7 @@ def refuses(broker, *words):
 def test_port_taken(new_broker):
     one = new_broker("port-taken", start=False)
     with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         taken.bind(("127.0.0.1", one.port))
         taken.listen()
         refuses(one, one.port)
