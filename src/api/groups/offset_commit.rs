@@ -6,6 +6,7 @@ use super::{ask, kept, kept_option, mismatched};
 use crate::api::{Api, On, RequestContext};
 use crate::coordinator::group::command::{CommitPartition, CommitTopic, OffsetCommit as Commit, TopicErrors};
 use crate::coordinator::group::{Command, Reply};
+use crate::metadata::MetadataImage;
 use crate::schema::api::offset_commit_request::OffsetCommitRequestTopic;
 use crate::schema::api::offset_commit_response::{OffsetCommitResponsePartition, OffsetCommitResponseTopic};
 use crate::schema::api::{OffsetCommitRequest, OffsetCommitResponse};
@@ -27,9 +28,9 @@ impl Api for OffsetCommit {
     const ON: On = On::Broker;
 
     async fn handle(cx: &RequestContext, request: OffsetCommitRequest) -> OffsetCommitResponse {
-        // Topics that are not there are answered here; the answer keeps the order of the request.
+        // What is not there is answered here; the answer keeps the order of the request.
+        let image = cx.broker.image();
         let names: Vec<Result<TopicName, ErrorCode>> = {
-            let image = cx.broker.image();
             let found = |topic: &OffsetCommitRequestTopic| match cx.version >= TOPIC_IDS_FROM {
                 true => {
                     let found = image.topics().get_by_id(TopicId(topic.topic_id));
@@ -43,7 +44,8 @@ impl Api for OffsetCommit {
             request.topics.iter().map(found).collect()
         };
         let known = request.topics.iter().zip(&names).filter_map(|(t, name)| Some((t, name.as_ref().ok()?)));
-        let topics: Vec<CommitTopic> = known.map(|(topic, name)| commit_topic(topic, name.clone())).collect();
+        let topics = known.map(|(topic, name)| commit_topic(topic, name.clone(), &image));
+        let topics: Vec<CommitTopic> = topics.filter(|topic| !topic.partitions.is_empty()).collect();
         let committed = match topics.is_empty() {
             true => Ok(Vec::new()),
             false => {
@@ -63,11 +65,14 @@ impl Api for OffsetCommit {
                 }
             }
         };
-        answer(&request, &names, committed)
+        answer(&request, &names, committed, &image)
     }
 }
 
-fn commit_topic(topic: &OffsetCommitRequestTopic, name: TopicName) -> CommitTopic {
+/// What is to be committed for the partitions that are there; perhaps for none.
+fn commit_topic(topic: &OffsetCommitRequestTopic, name: TopicName, image: &MetadataImage) -> CommitTopic {
+    let there =
+        topic.partitions.iter().filter(|p| image.topics().partition(&name, p.partition_index).is_some());
     let partition =
         |p: &crate::schema::api::offset_commit_request::OffsetCommitRequestPartition| CommitPartition {
             index: p.partition_index,
@@ -75,17 +80,15 @@ fn commit_topic(topic: &OffsetCommitRequestTopic, name: TopicName) -> CommitTopi
             leader_epoch: p.committed_leader_epoch,
             metadata: p.committed_metadata.as_ref().map_or_else(|| Arc::from(""), kept),
         };
-    CommitTopic {
-        name,
-        id: TopicId(topic.topic_id),
-        partitions: topic.partitions.iter().map(partition).collect(),
-    }
+    let partitions = there.map(partition).collect();
+    CommitTopic { name, id: TopicId(topic.topic_id), partitions }
 }
 
 fn answer(
     request: &OffsetCommitRequest,
     names: &[Result<TopicName, ErrorCode>],
     committed: Result<Vec<TopicErrors>, ErrorCode>,
+    image: &MetadataImage,
 ) -> OffsetCommitResponse {
     let (mut committed, failed) = match committed {
         Ok(committed) => (committed.into_iter(), ErrorCode::UnknownServerError),
@@ -96,13 +99,19 @@ fn answer(
     };
     let mut topics = Vec::with_capacity(request.topics.len());
     for (topic, name) in request.topics.iter().zip(names) {
-        let all = |error| topic.partitions.iter().map(|p| partition(p.partition_index, error)).collect();
+        let is_there = |name: &str, index| image.topics().partition(name, index).is_some();
         let partitions = match name {
-            Err(error) => all(*error),
-            Ok(_) => match committed.next() {
-                Some(errors) => errors.partitions.iter().map(|&(i, e)| partition(i, e)).collect(),
-                None => all(failed),
-            },
+            Err(error) => topic.partitions.iter().map(|p| partition(p.partition_index, *error)).collect(),
+            Ok(name) => {
+                let any = topic.partitions.iter().any(|p| is_there(name, p.partition_index));
+                let done = if any { committed.next() } else { None };
+                let mut done = done.map(|done| done.partitions).unwrap_or_default().into_iter();
+                let mut of = |index| match is_there(name, index) {
+                    true => done.next().map_or(failed, |(_, error)| error),
+                    false => ErrorCode::UnknownTopicOrPartition,
+                };
+                topic.partitions.iter().map(|p| partition(p.partition_index, of(p.partition_index))).collect()
+            }
         };
         let answer = OffsetCommitResponseTopic::default()
             .with_name(topic.name.clone())

@@ -23,11 +23,13 @@ impl Api for OffsetDelete {
             return OffsetDeleteResponse::default().with_error_code(error.code());
         }
         let image = cx.broker.image();
-        let is_known = |name: &str| image.topics().get(name).is_some();
+        // What is not there is answered here; the answer keeps the order of the request.
+        let is_there = |topic: &str, index: i32| image.topics().partition(topic, index).is_some();
         let mut topics = Vec::new();
-        for topic in request.topics.iter().filter(|topic| is_known(&topic.name)) {
-            let partitions = topic.partitions.iter().map(|p| p.partition_index).collect();
-            topics.push((kept(&topic.name), partitions));
+        for topic in &request.topics {
+            let all = topic.partitions.iter().map(|p| p.partition_index);
+            let there: Vec<_> = all.filter(|&index| is_there(&topic.name, index)).collect();
+            topics.push((kept(&topic.name), there));
         }
         let command = Command::DeleteOffsets(Delete { group: kept(&request.group_id), topics });
         let deleted = match ask(cx, &request.group_id, command).await {
@@ -35,23 +37,22 @@ impl Api for OffsetDelete {
             Ok(other) => Err(mismatched(&other)),
             Err(refused) => Err(refused.error_code()),
         };
-        let mut deleted = match deleted {
-            Ok(deleted) => deleted.into_iter(),
+        let deleted = match deleted {
+            Ok(deleted) => deleted,
             Err(error) => return OffsetDeleteResponse::default().with_error_code(error.code()),
         };
         let partition = |index: i32, error: ErrorCode| {
             OffsetDeleteResponsePartition::default().with_partition_index(index).with_error_code(error.code())
         };
         let mut answer = Vec::with_capacity(request.topics.len());
-        for topic in &request.topics {
-            let done = if is_known(&topic.name) { deleted.next() } else { None };
-            let partitions = match done {
-                Some(done) => done.partitions.iter().map(|&(i, e)| partition(i, e)).collect(),
-                None => {
-                    let each = topic.partitions.iter();
-                    each.map(|p| partition(p.partition_index, ErrorCode::UnknownTopicOrPartition)).collect()
-                }
+        for (topic, done) in request.topics.iter().zip(deleted) {
+            let mut done = done.partitions.into_iter();
+            let mut of = |index: i32| match is_there(&topic.name, index) {
+                true => done.next().map_or(ErrorCode::UnknownServerError, |(_, error)| error),
+                false => ErrorCode::UnknownTopicOrPartition,
             };
+            let indexes = topic.partitions.iter().map(|p| p.partition_index);
+            let partitions = indexes.map(|index| partition(index, of(index))).collect();
             let topic = OffsetDeleteResponseTopic::default()
                 .with_name(topic.name.clone())
                 .with_partitions(partitions);

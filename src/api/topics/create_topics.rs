@@ -17,8 +17,6 @@ use crate::schema::api::{CreateTopicsRequest, CreateTopicsResponse};
 
 /// The metadata log's own topic, which is no topic of the cluster.
 const CLUSTER_METADATA: &str = "__cluster_metadata";
-/// From this version on -1 asks for the default number of partitions and of replicas (KIP-464).
-const DEFAULTS_FROM: i16 = 4;
 /// From this version on the answer tells what the topic came to be (KIP-525).
 const DESCRIBED_FROM: i16 = 5;
 
@@ -48,10 +46,8 @@ impl Api for CreateTopics {
         }
         let once =
             |topic: &CreatableTopic| asked.get(&topic.name) == Some(&1) && **topic.name != *CLUSTER_METADATA;
-        let (topics, mut answers): (Vec<NewTopic>, Vec<CreatableTopicResult>) = (
-            request.topics.into_iter().filter(once).map(|topic| new_topic(cx.version, topic)).collect(),
-            Vec::new(),
-        );
+        let (topics, mut answers): (Vec<NewTopic>, Vec<CreatableTopicResult>) =
+            (request.topics.into_iter().filter(once).map(new_topic).collect(), Vec::new());
         if !topics.is_empty() {
             let names: Vec<String> = topics.iter().map(|topic| topic.name.clone()).collect();
             let command = Command::CreateTopics { topics, validate_only: request.validate_only };
@@ -81,24 +77,19 @@ fn wire_name(name: String) -> WireTopicName {
     StrBytes::from_string(name).into()
 }
 
-fn new_topic(version: i16, topic: CreatableTopic) -> NewTopic {
+/// -1 asks for the default number of partitions and of replicas (KIP-464). Kafka takes it in every version, and clients
+/// that speak older versions than the proposal's rely on that.
+fn new_topic(topic: CreatableTopic) -> NewTopic {
     let assignments = topic.assignments.into_iter().map(|assignment| {
         let replicas = assignment.broker_ids.into_iter().map(|id| id.0).collect();
         (assignment.partition_index, replicas)
     });
-    let assignments: Vec<_> = assignments.collect();
-    // Before there were defaults, -1 without an assignment was a mistake; the controller refuses 0 as one.
-    let explicit = version < DEFAULTS_FROM && assignments.is_empty();
     let configs = topic.configs.into_iter();
     NewTopic {
         name: topic.name.to_string(),
-        partitions: if explicit && topic.num_partitions == -1 { 0 } else { topic.num_partitions },
-        replication_factor: if explicit && topic.replication_factor == -1 {
-            0
-        } else {
-            topic.replication_factor
-        },
-        assignments,
+        partitions: topic.num_partitions,
+        replication_factor: topic.replication_factor,
+        assignments: assignments.collect(),
         configs: configs.map(|c| (c.name.to_string(), c.value.map(|value| value.to_string()))).collect(),
     }
 }

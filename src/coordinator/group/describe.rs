@@ -37,14 +37,14 @@ pub(super) fn list_classic(group: &ClassicGroup) -> ListedGroup {
         id: group.id.clone(),
         protocol_type: group.protocol_type.clone().unwrap_or_else(|| Arc::from("")),
         state: group.state().name(),
-        kind: "Classic",
+        kind: "classic",
     }
 }
 
 pub(super) fn list_foreign(id: &GroupId, group: &Foreign) -> ListedGroup {
     ListedGroup {
         id: id.clone(),
-        protocol_type: Arc::from(group.kind.protocol_type()),
+        protocol_type: Arc::from(group.kind.name()),
         // Its members cannot be served, so it makes no difference how far they had come.
         state: if group.members.is_empty() { State::Empty.name() } else { State::Stable.name() },
         kind: group.kind.name(),

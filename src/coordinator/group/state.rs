@@ -81,17 +81,8 @@ pub enum ForeignKind {
 }
 
 impl ForeignKind {
-    /// Kafka's name for it, as ListGroups says it.
+    /// Kafka's name for the group's type, as ListGroups says it. The protocol type has the same name.
     pub fn name(self) -> &'static str {
-        match self {
-            ForeignKind::Consumer => "Consumer",
-            ForeignKind::Share => "Share",
-            ForeignKind::Streams => "Streams",
-        }
-    }
-
-    /// The protocol type, as ListGroups says it.
-    pub fn protocol_type(self) -> &'static str {
         match self {
             ForeignKind::Consumer => "consumer",
             ForeignKind::Share => "share",
