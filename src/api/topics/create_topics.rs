@@ -123,3 +123,15 @@ fn wire_config(entry: Entry) -> CreatableTopicConfigs {
         .with_config_source(entry.source.code())
         .with_is_sensitive(entry.sensitive)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Clients that stop at version 3 ask for the defaults too (kafkajs does), so the version makes no difference.
+    #[test]
+    fn defaults_are_left_to_the_controller() {
+        let topic = new_topic(CreatableTopic::default().with_num_partitions(-1).with_replication_factor(-1));
+        assert_eq!((topic.partitions, topic.replication_factor), (-1, -1));
+    }
+}
