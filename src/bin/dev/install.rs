@@ -125,9 +125,11 @@ fn kcat() -> Result<(), String> {
     need(&["kcat"], &["kcat"])
 }
 
-fn java() -> Result<(), String> {
+/// Apache Kafka, through Maven. -> its class path
+pub(crate) fn kafka_class_path() -> Result<String, String> {
     need(&["java", "javac", "mvn"], &["default-jdk-headless", "maven"])?;
-    let (classpath, classes) = (compat().join("java.classpath"), compat().join("java-classes"));
+    std::fs::create_dir_all(compat()).map_err(|e| e.to_string())?;
+    let classpath = compat().join("java.classpath");
     once("java-classpath", &["compat-tests/java/pom.xml".into()], &classpath, || {
         let out = format!("-Dmdep.outputFile={}", classpath.display());
         quietly(command(
@@ -136,12 +138,17 @@ fn java() -> Result<(), String> {
         ))
         .map(|_| ())
     })?;
+    let jars = std::fs::read_to_string(&classpath).map_err(|e| e.to_string())?;
+    Ok(jars.trim().to_owned())
+}
+
+fn java() -> Result<(), String> {
+    let (jars, classes) = (kafka_class_path()?, compat().join("java-classes"));
     build_java_messages()?;
     let source = "compat-tests/java/Tools.java";
     once("java-classes", &[source.into(), "compat-tests/java/pom.xml".into()], &classes, || {
         std::fs::create_dir_all(&classes).map_err(|e| e.to_string())?;
-        let jars = std::fs::read_to_string(&classpath).map_err(|e| e.to_string())?;
-        quietly(command("javac", &["-nowarn", "-d", &classes.to_string_lossy(), "-cp", jars.trim(), source]))
+        quietly(command("javac", &["-nowarn", "-d", &classes.to_string_lossy(), "-cp", &jars, source]))
             .map(|_| ())
     })
 }

@@ -4,6 +4,7 @@
 //! one in `main`. Nothing here is part of the product: it starts processes, prints, and knows the tree.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)] // Those bans keep the product replayable.
 
+mod bench;
 mod fix;
 mod install;
 mod process;
@@ -36,6 +37,8 @@ enum Command {
     Test(test::Args),
     /// Mixed clients while the broker is killed and restarted; a checker looks for what was lost or doubled
     Soak(soak::Args),
+    /// Throughput, latency and cost of the broker, beside Apache Kafka's
+    Bench(bench::Args),
 }
 
 fn main() -> ExitCode {
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
         Command::Regen(args) => regen::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Soak(args) => soak::run(&args),
+        Command::Bench(args) => bench::run(&args),
     };
     if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
