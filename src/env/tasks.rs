@@ -2,15 +2,19 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tokio_util::task::TaskTracker;
+
+use crate::types::Rng;
 
 /// Spawns the tasks of one node. Clones share the node.
 ///
-/// [`Tasks::kill`] drops every task at its next await, which is what a crash does in the simulator; an orderly stop
-/// lets tasks end by themselves first and waits with [`Tasks::ended`].
+/// [`Tasks::kill`] drops every task at its next await, which is what a crash does in the simulator; an
+/// orderly stop lets tasks end by themselves first and waits with [`Tasks::ended`].
 #[derive(Clone)]
 pub struct Tasks {
     node: Arc<Node>,
@@ -23,12 +27,14 @@ struct Node {
 }
 
 /// How blocking calls are run.
-#[derive(Clone, Copy, PartialEq, Eq)]
 enum Blocking {
     /// On tokio's pool for blocking calls.
     Pool,
     /// At once, in the calling task: the simulator's disk never blocks.
     Inline,
+    /// In the calling task after a wait of up to so many milliseconds, as if a disk had been slow: what must
+    /// not happen before the call has ended gets the time to happen too early.
+    Late(Mutex<Rng>, u64),
 }
 
 impl Tasks {
@@ -40,6 +46,11 @@ impl Tasks {
     /// Tasks of a simulated node, all on the calling thread.
     pub fn simulated() -> Tasks {
         Tasks::new(Blocking::Inline)
+    }
+
+    /// Tasks of a simulated node whose blocking calls take up to `ms_max` of virtual time, drawn from `rng`.
+    pub fn simulated_late(rng: Rng, ms_max: u64) -> Tasks {
+        Tasks::new(Blocking::Late(Mutex::new(rng), ms_max))
     }
 
     fn new(blocking: Blocking) -> Tasks {
@@ -65,16 +76,23 @@ impl Tasks {
         })
     }
 
-    /// Runs a call that may block for long (fsync, a read of a cold file, a long computation) where it holds up nobody
-    /// else, and gives back what it returns. `None` when the node died meanwhile.
+    /// Runs a call that may block for long (fsync, a read of a cold file, a long computation) where it holds
+    /// up nobody else, and gives back what it returns. `None` when the node died meanwhile.
     #[allow(clippy::disallowed_methods)] // This is the place the ban points to.
     pub async fn run_blocking<R, F>(&self, call: F) -> Option<R>
     where
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
     {
-        match self.node.blocking {
+        match &self.node.blocking {
             Blocking::Inline => Some(call()),
+            Blocking::Late(rng, ms_max) => {
+                let ms = rng.lock().below(ms_max + 1);
+                if ms > 0 {
+                    tokio::time::sleep(Duration::from_millis(ms)).await;
+                }
+                Some(call())
+            }
             Blocking::Pool => tokio::task::spawn_blocking(call).await.ok(),
         }
     }
@@ -82,6 +100,11 @@ impl Tasks {
     /// Ends every task at its next await, and every task spawned from now on.
     pub fn kill(&self) {
         self.node.dead.cancel();
+    }
+
+    /// Ready once the node was killed: for what libraries run outside of these tasks.
+    pub fn killed(&self) -> WaitForCancellationFutureOwned {
+        self.node.dead.clone().cancelled_owned()
     }
 
     /// Waits until every task has ended.

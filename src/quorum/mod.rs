@@ -198,6 +198,7 @@ impl Quorum {
         let raft = Raft::new(RaftId(config.node_id), raft_config, Network, log.clone(), machine)
             .await
             .map_err(|e| stopped(&e))?;
+        end_with_the_node(env, &raft);
         let me = RaftId(config.node_id);
         if pristine && !has_voters {
             raft.initialize(raft_nodes).await.map_err(|e| stopped(&e))?;
@@ -385,6 +386,16 @@ fn write_partition_metadata(env: &Env, dir: &std::path::Path) -> io::Result<()> 
     }
     let text = format!("version: 0\ntopic_id: {}", crate::types::TopicId::METADATA);
     crate::env::disk::replace_file(&*env.disk, &path, text.as_bytes())
+}
+
+/// openraft runs its own tasks; they end when those of the node are killed.
+fn end_with_the_node(env: &Env, raft: &Raft<TypeConfig, StateMachine>) {
+    let (killed, raft) = (env.tasks.killed(), raft.clone());
+    // Not a task of the node: those are dropped when it is killed.
+    drop(<openraft::TokioRuntime as openraft::AsyncRuntime>::spawn(async move {
+        killed.await;
+        let _ = raft.shutdown().await; // It may have stopped in order before.
+    }));
 }
 
 /// Follows openraft's metrics.

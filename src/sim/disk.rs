@@ -183,6 +183,11 @@ impl SimDisk {
         self.state.lock().now = now;
     }
 
+    /// The sum of all files' lengths.
+    pub fn used(&self) -> u64 {
+        self.state.lock().used()
+    }
+
     /// Limits the sum of all files' lengths.
     pub fn set_capacity(&self, bytes: Option<u64>) {
         self.state.lock().capacity = bytes;

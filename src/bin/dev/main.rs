@@ -9,6 +9,7 @@ mod fix;
 mod install;
 mod process;
 mod regen;
+mod sim;
 mod soak;
 mod test;
 mod verify;
@@ -35,6 +36,8 @@ enum Command {
     Regen(regen::Args),
     /// Installs real clients, builds the release binary, runs every test there is
     Test(test::Args),
+    /// A real node on simulated clock, disk and network: power loss, kills, full disks, from one seed
+    Sim(sim::Args),
     /// Mixed clients while the broker is killed and restarted; a checker looks for what was lost or doubled
     Soak(soak::Args),
     /// Throughput, latency and cost of the broker, beside Apache Kafka's
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
         Command::Fix(args) => fix::run(&args),
         Command::Regen(args) => regen::run(&args),
         Command::Test(args) => test::run(&args),
+        Command::Sim(args) => sim::run(&args),
         Command::Soak(args) => soak::run(&args),
         Command::Bench(args) => bench::run(&args),
     };

@@ -1,0 +1,86 @@
+//! `cargo dev sim`: runs of the simulator, one seed after another.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use ottla::sim::options::Options;
+use ottla::sim::runner;
+use ottla::sim::sabotage::Sabotage;
+
+/// How many lines of the trace of a failed run are shown.
+const TRACE_LINES: usize = 60;
+
+/// Options of `cargo dev sim`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The first seed, or the only one; by default it is drawn from the time of day
+    #[arg(long)]
+    seed: Option<u64>,
+    /// How many seeds; one if --seed is given
+    #[arg(long)]
+    runs: Option<u64>,
+    /// How long to go on
+    #[arg(long, conflicts_with = "runs")]
+    minutes: Option<f64>,
+    /// Breaks the node on purpose, to see whether it is found
+    #[arg(long, value_parser = sabotage)]
+    sabotage: Option<Sabotage>,
+    /// Shows all that happened in each run
+    #[arg(long)]
+    trace: bool,
+    /// Goes on after a failure
+    #[arg(long)]
+    keep_going: bool,
+}
+
+fn sabotage(name: &str) -> Result<Sabotage, String> {
+    let kinds = Sabotage::ALL.map(|kind| format!("{kind:?}"));
+    let at = kinds.iter().position(|kind| kind == name);
+    at.map(|at| Sabotage::ALL[at]).ok_or_else(|| format!("one of {}", kinds.join(", ")))
+}
+
+/// -> whether every run went well
+pub(crate) fn run(args: &Args) -> bool {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let first = args.seed.unwrap_or(now.as_secs() * 1000);
+    let default_runs = if args.seed.is_some() && args.minutes.is_none() { 1 } else { u64::MAX };
+    let runs =
+        args.runs.unwrap_or(if args.minutes.is_none() && args.seed.is_none() { 100 } else { default_runs });
+    let minutes = args.minutes.map(|minutes| Duration::from_secs_f64(minutes.max(0.0) * 60.0));
+    let (begun, mut failed, mut done) = (Instant::now(), 0u64, 0u64);
+    let (mut acked, mut read, mut starts) = (0u64, 0u64, 0u64);
+    while done < runs && minutes.is_none_or(|minutes| begun.elapsed() < minutes) {
+        let mut options = Options::from_seed(first.wrapping_add(done));
+        if let Some(sabotage) = args.sabotage {
+            options = options.with_sabotage(sabotage);
+        }
+        if runs == 1 {
+            println!("{options:#?}");
+        }
+        let outcome = runner::run(&options);
+        done += 1;
+        acked += outcome.counts.acked.values().sum::<u64>();
+        read += outcome.counts.read.values().sum::<u64>();
+        starts += outcome.counts.starts;
+        if args.trace {
+            outcome.trace.iter().for_each(|line| println!("{line}"));
+        }
+        if let Some(violation) = &outcome.violation {
+            failed += 1;
+            if !args.trace && !args.keep_going {
+                println!("{options:#?}");
+                let from = outcome.trace.len().saturating_sub(TRACE_LINES);
+                outcome.trace[from..].iter().for_each(|line| println!("{line}"));
+            }
+            println!("seed {}: {violation}\n  again: {}", options.seed, outcome.command());
+            if !args.keep_going {
+                break;
+            }
+        }
+    }
+    println!(
+        "{done} seeds from {first}, {failed} failed, in {:.0} s: {starts} starts, {acked} batches \
+         acknowledged, {read} records read",
+        begun.elapsed().as_secs_f64()
+    );
+    failed == 0
+}

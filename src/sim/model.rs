@@ -1,0 +1,253 @@
+//! What clients were promised and what they saw: a list of events that every checker sees as they happen.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::checkers::{self, Checker};
+use super::clock::SimClock;
+use super::options::Options;
+use crate::types::{ErrorCode, Offset};
+
+/// A topic's number, and a partition of it.
+pub type Slot = (u32, i32);
+/// A producer's number. Idempotent ones come first.
+pub type Producer = u32;
+
+/// The name of topic `number`.
+pub fn topic_name(number: u32) -> String {
+    format!("events-{number}")
+}
+
+/// A record's value: who wrote it to this partition as the how manieth.
+pub type Value = (Producer, u64);
+
+/// Something that a client learnt, or that befell the machine.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Event {
+    /// Metadata named a topic for the first time to the client that made it.
+    Created(u32),
+    /// A node that serves does not know a topic.
+    Missing(u32),
+    /// A batch was sent for the first time.
+    Sent {
+        /// Where to.
+        slot: Slot,
+        /// Who and with which number its first record has.
+        first: Value,
+        /// Number of records.
+        count: u32,
+    },
+    /// A batch was acknowledged.
+    Acked {
+        /// Where.
+        slot: Slot,
+        /// Who and with which number its first record has.
+        first: Value,
+        /// Number of records.
+        count: u32,
+        /// The offset of its first record, unless the answer was only that it is there already.
+        base: Option<Offset>,
+        /// With which acks.
+        acks: i16,
+    },
+    /// An idempotent producer cannot go on.
+    Fatal {
+        /// Where.
+        slot: Slot,
+        /// Who.
+        producer: Producer,
+        /// Why.
+        error: ErrorCode,
+    },
+    /// A reader begins to read a partition as a whole, from `start`.
+    Begins {
+        /// What.
+        slot: Slot,
+        /// The log start offset.
+        start: Offset,
+    },
+    /// A record was read.
+    Read {
+        /// By whom.
+        reader: u32,
+        /// Where.
+        slot: Slot,
+        /// At which offset.
+        offset: Offset,
+        /// Which offset should have been next.
+        expected: Offset,
+        /// What it holds.
+        value: Value,
+    },
+    /// All from what [`Event::Begins`] said up to `end` was read by it.
+    Whole {
+        /// What.
+        slot: Slot,
+        /// The first offset.
+        start: Offset,
+        /// The offset after the last.
+        end: Offset,
+    },
+    /// What an answer to a fetch said of a partition.
+    Answer {
+        /// To whom.
+        reader: u32,
+        /// Of which partition.
+        slot: Slot,
+        /// The high watermark.
+        high_watermark: Offset,
+        /// The log start offset.
+        start: Offset,
+    },
+    /// A reader's position is outside of the log.
+    OutOfRange {
+        /// Who.
+        reader: u32,
+        /// Where.
+        slot: Slot,
+        /// The next offset to read.
+        position: Offset,
+        /// The log start offset.
+        start: Offset,
+        /// The high watermark.
+        end: Offset,
+    },
+    /// A commit of an offset was acknowledged.
+    Committed {
+        /// The group's number.
+        group: u32,
+        /// Of which partition.
+        slot: Slot,
+        /// What was committed.
+        offset: Offset,
+    },
+    /// A group's offset was fetched; -1 if there is none.
+    Fetched {
+        /// The group's number.
+        group: u32,
+        /// Of which partition.
+        slot: Slot,
+        /// What was committed.
+        offset: Offset,
+    },
+    /// The machine has lost its power.
+    PowerLost,
+    /// Anything else, for whoever reads the trace.
+    Note(String),
+}
+
+/// What a run promises, as checkers need to know it.
+#[derive(Clone, Copy, Debug)]
+pub struct Promises {
+    /// acks=all survives power loss.
+    pub fsync: bool,
+    /// Old records may go.
+    pub retention: bool,
+    /// Producers below are idempotent.
+    pub idempotent_producers: Producer,
+}
+
+/// The history of one run. Clones are the same.
+#[derive(Clone)]
+pub struct Model {
+    state: Arc<Mutex<State>>,
+    clock: Arc<SimClock>,
+}
+
+struct State {
+    checkers: Vec<Box<dyn Checker>>,
+    trace: Vec<String>,
+    violation: Option<String>,
+    counts: Counts,
+}
+
+/// How much happened.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct Counts {
+    /// Batches acknowledged, by producer.
+    pub acked: BTreeMap<Producer, u64>,
+    /// Records read, by reader.
+    pub read: BTreeMap<u32, u64>,
+    /// Commits acknowledged, by group.
+    pub committed: BTreeMap<u32, u64>,
+    /// Lives of the node.
+    pub starts: u64,
+}
+
+impl Model {
+    /// An empty history.
+    pub fn new(options: &Options, clock: Arc<SimClock>) -> Model {
+        let promises = Promises {
+            fsync: options.fsync,
+            retention: options.retention_ms.is_some(),
+            idempotent_producers: options.idempotent_producers,
+        };
+        let state = State {
+            checkers: checkers::all(promises),
+            trace: Vec::new(),
+            violation: None,
+            counts: Counts::default(),
+        };
+        Model { state: Arc::new(Mutex::new(state)), clock }
+    }
+
+    /// Writes an event down and lets every checker see it.
+    pub fn see(&self, event: Event) {
+        let mut state = self.state.lock();
+        let line = format!("{:>7} {event:?}", self.clock.elapsed());
+        state.trace.push(line);
+        match &event {
+            Event::Acked { first, .. } => *state.counts.acked.entry(first.0).or_default() += 1,
+            Event::Read { reader, .. } => *state.counts.read.entry(*reader).or_default() += 1,
+            Event::Committed { group, .. } => *state.counts.committed.entry(*group).or_default() += 1,
+            _ => {}
+        }
+        let State { checkers, violation, .. } = &mut *state;
+        for checker in checkers {
+            if let Err(why) = checker.see(&event)
+                && violation.is_none()
+            {
+                *violation = Some(format!("{}: {why}", checker.name()));
+            }
+        }
+    }
+
+    /// Writes a remark down.
+    pub fn note(&self, text: impl Into<String>) {
+        self.see(Event::Note(text.into()));
+    }
+
+    /// Says that something is wrong which no checker sees.
+    pub fn violated(&self, why: String) {
+        self.note(format!("VIOLATION {why}"));
+        self.state.lock().violation.get_or_insert(why);
+    }
+
+    /// The node serves once more.
+    pub fn started(&self) {
+        self.state.lock().counts.starts += 1;
+        self.note("the node serves");
+    }
+
+    /// The first thing that was wrong.
+    pub fn violation(&self) -> Option<String> {
+        self.state.lock().violation.clone()
+    }
+
+    /// How much happened so far.
+    pub fn counts(&self) -> Counts {
+        self.state.lock().counts.clone()
+    }
+
+    /// The machine's wall clock.
+    pub fn clock(&self) -> &SimClock {
+        &self.clock
+    }
+
+    /// Everything that was written down.
+    pub fn trace(&self) -> Vec<String> {
+        self.state.lock().trace.clone()
+    }
+}
