@@ -15,7 +15,7 @@ fn must_be_well(outcome: &Outcome) {
 }
 
 #[test]
-#[ignore = "not yet seen to pass: run it, and take this line away"]
+#[ignore = "groups do not come back after a full disk (seed 1007), see docs/results/simulation.md"]
 fn seeds_of_every_day() {
     for seed in 0..24 {
         must_be_well(&run(&Options::from_seed(seed)));
@@ -36,38 +36,38 @@ fn the_same_seed_gives_the_same_run() {
 
 fn is_found(sabotage: Sabotage) {
     let found = (0..SEEDS_TO_FIND).find_map(|seed| {
-        run(&Options::from_seed(seed).with_sabotage(sabotage)).violation.map(|why| (seed, why))
+        let broken = Options::from_seed(seed).with_sabotage(sabotage);
+        let why = run(&broken).violation?;
+        // It counts only if the same run of a node that is not broken is well.
+        let whole = Options { sabotage: None, ..broken };
+        run(&whole).violation.is_none().then_some((seed, why))
     });
     let (seed, why) = found.unwrap_or_else(|| panic!("{sabotage:?} passes {SEEDS_TO_FIND} seeds"));
     println!("{sabotage:?} is found by seed {seed}: {why}");
 }
 
 #[test]
-#[ignore = "not yet seen to pass: run it, and take this line away"]
 fn answers_before_the_sync_are_found() {
     is_found(Sabotage::AnswersBeforeSync);
 }
 
 #[test]
-#[ignore = "not yet seen to pass: run it, and take this line away"]
 fn syncs_that_do_nothing_are_found() {
     is_found(Sabotage::SyncsNothing);
 }
 
 #[test]
-#[ignore = "not yet seen to pass: run it, and take this line away"]
 fn names_that_are_not_synced_are_found() {
     is_found(Sabotage::SyncsNoNames);
 }
 
 #[test]
-#[ignore = "not yet seen to pass: run it, and take this line away"]
 fn forgotten_producers_are_found() {
     is_found(Sabotage::ForgetsProducers);
 }
 
 #[test]
-#[ignore = "not yet seen to pass: run it, and take this line away"]
+#[ignore = "no seed of the first dozens shows it, see docs/results/simulation.md"]
 fn a_recovery_that_cuts_nothing_is_found() {
     is_found(Sabotage::CutsNothing);
 }

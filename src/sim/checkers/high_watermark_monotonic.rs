@@ -1,5 +1,6 @@
-//! No client sees a high watermark or a log start offset go back, and a position it has reached stays within
-//! the log.
+//! No client sees a high watermark go back, nor a log start offset while the power lasts: what retention has
+//! removed may be there again after a power loss, as in Kafka. And a position it has reached stays within the
+//! log.
 
 use std::collections::BTreeMap;
 
@@ -48,7 +49,10 @@ impl Checker for HighWatermarkMonotonic {
             Event::OutOfRange { slot, position, end, .. } if position > end && !self.may_be_ahead => {
                 return Err(format!("{slot:?}: read up to {position}, and it ends at {end}"));
             }
-            Event::PowerLost if !self.promises.fsync => {
+            Event::PowerLost if self.promises.fsync => {
+                self.seen.values_mut().for_each(|(_, start)| *start = 0);
+            }
+            Event::PowerLost => {
                 self.seen.clear();
                 self.may_be_ahead = true;
             }

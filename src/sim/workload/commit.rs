@@ -25,7 +25,11 @@ pub async fn run(cx: Context, group: u32, mut rng: Rng) {
     while !cx.is_finishing() {
         let Some(mut client) = cx.connect().await else { continue };
         // Whatever goes wrong is tried again.
-        let _ = use_connection(&cx, group, &mut client, &mut rng, &mut last).await;
+        if let Err(e) = use_connection(&cx, group, &mut client, &mut rng, &mut last).await
+            && e.kind() == io::ErrorKind::Other
+        {
+            cx.model.note(format!("group {group}: {e}"));
+        }
         sleep(BACKOFF).await;
     }
 }
