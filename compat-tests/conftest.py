@@ -65,8 +65,8 @@ def _ended(broker, keep):
 
 @pytest.fixture(scope="session")
 def broker(request):
-    """The broker that tests share when they do not hurt it."""
-    made = _made(request, "shared", {"log.segment.bytes": 64 << 20}, start=True)
+    """The broker that tests share when they do not hurt it. Retention waits: some write records of long ago."""
+    made = _made(request, "shared", {"log.segment.bytes": 64 << 20, "log.initial.task.delay.ms": 86_400_000}, start=True)
     yield made
     _ended(made, getattr(request.session, "some_failed", False))
 

@@ -13,7 +13,7 @@ def stopped(request):
     """A broker that took all kinds of records, rolled its segments, and was stopped."""
     from rig.broker import Broker
 
-    made = Broker("dump", {"log.segment.bytes": 1 << 20, "log.index.interval.bytes": 4096})
+    made = Broker("dump", {"log.segment.bytes": 1 << 20, "log.index.interval.bytes": 4096, "log.initial.task.delay.ms": 86_400_000})
     made.start()
     admin = AdminClient({"bootstrap.servers": made.bootstrap})
     for done in admin.create_topics([NewTopic("plain", 1, 1), NewTopic("idempotent", 1, 1)]

@@ -229,7 +229,7 @@ def test_what_the_cluster_says_of_itself(broker, tools):
     cluster_id = re.search(r"Cluster ID: (\S+)", tools.ok("kafka-cluster", "cluster-id", *at(broker)))[1]
     assert len(cluster_id) == 22
     features = tools.ok("kafka-features", *at(broker), "describe")
-    assert re.search(r"Feature: metadata.version\s+SupportedMinVersion: \S+\s+SupportedMaxVersion: \S+\s+FinalizedVersionLevel: \S+", features)
+    assert re.search(r"Feature: metadata.version\s+SupportedMinVersion: \S+\s+SupportedMaxVersion: \S.*\s+FinalizedVersionLevel: \S", features)
     quorum = tools.ok("kafka-metadata-quorum", *at(broker), "describe", "--status")
     assert re.search(r"ClusterId:\s+" + cluster_id, quorum) and re.search(r"LeaderId:\s+1", quorum)
     replication = tools.ok("kafka-metadata-quorum", *at(broker), "describe", "--replication")

@@ -1,5 +1,6 @@
 //! The integration tests: one binary, a module per part of the server.
 
+mod api_table;
 mod coordinator;
 #[cfg(feature = "sim")]
 mod sim;

@@ -171,7 +171,8 @@ impl World {
     /// there.
     pub fn open(&mut self) -> Result<(), Stop> {
         let paths: Vec<PathBuf> = (0..self.options.dirs).map(|i| PathBuf::from(format!("/d{i}"))).collect();
-        let config = ManagerConfig { checkpoint_interval_ms: 5000, retention_interval_ms: 3000 };
+        let config =
+            ManagerConfig { checkpoint_interval_ms: 5000, retention_interval_ms: 3000, initial_delay_ms: 0 };
         let manager = Manager::open(Arc::new(self.disk.clone()), &paths, config, self.now)?;
         if manager.dirs().len() < paths.len() {
             return Err(Stop::Disk);

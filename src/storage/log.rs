@@ -173,6 +173,8 @@ pub struct Log {
     dir_dirty: bool,
     parent_dirty: bool,
     pub(super) epochs_dirty: bool,
+    /// Whether records came or went since the log was opened.
+    changed: bool,
     unsynced_noted: bool,
     data_noted: bool,
     generation: u32,
@@ -289,6 +291,7 @@ impl Log {
             dir_dirty: false,
             parent_dirty: false,
             epochs_dirty: false,
+            changed: false,
             unsynced_noted: false,
             data_noted: false,
             generation: 0,
@@ -587,6 +590,7 @@ impl Log {
             }
         }
         self.end = last.last_offset + 1;
+        self.changed = true;
         self.note_unsynced(now);
         if !self.data_noted {
             self.data_noted = true;
@@ -916,7 +920,9 @@ impl Log {
         if !clean || !self.loaded || !self.has_dir || self.is_offline() {
             return Ok(());
         }
-        let untouched = self.synced == self.end && !self.unsynced_noted && self.also_sync.is_empty();
+        // That its records are durable does not mean that producers' state and indexes are.
+        let synced = self.synced == self.end && !self.unsynced_noted && self.also_sync.is_empty();
+        let untouched = synced && !self.changed;
         if !untouched && self.end > self.start {
             let taken = self.take_snapshot(self.end);
             self.after(taken)?;
@@ -1202,6 +1208,7 @@ impl Log {
             segment.unsynced = false;
         }
         self.end = end;
+        self.changed = true;
         self.synced = self.synced.min(end);
         for segment in &removed {
             self.remove_files(segment.base, 0, false)?;
@@ -1261,6 +1268,7 @@ impl Log {
         self.producers.reset(offset);
         let backwards = offset < self.start;
         (self.start, self.synced, self.end) = (offset, offset, offset);
+        self.changed = true;
         self.dir.note_start(&self.tp, self.registration, offset);
         self.dir.note_synced(&self.tp, self.registration, offset, true);
         (self.unsynced_noted, self.data_noted) = (false, false);

@@ -276,6 +276,16 @@ fn a_sync_covers_what_was_there_when_it_began() {
 }
 
 #[test]
+fn the_first_look_for_retention_comes_30_seconds_after_the_start() {
+    let (manager, mut log) = log_on(&SimDisk::new(), small());
+    fill(&mut log, 1);
+    assert!(manager.tick(NOW).retention.is_empty());
+    assert!(manager.tick(NOW + 29_999).retention.is_empty());
+    assert_eq!(manager.tick(NOW + 30_000).retention, [tp()]);
+    assert!(manager.tick(NOW + 30_001).retention.is_empty());
+}
+
+#[test]
 fn retention_removes_once_the_start_is_durable() {
     let disk = SimDisk::new();
     let config = Arc::new(LogConfig { retention_bytes: 4000, ..LogConfig::clone(&small()) });
@@ -313,6 +323,17 @@ fn retention_by_age_takes_the_active_segment_too() {
     assert_eq!((log.log_start_offset(), log.log_end_offset()), (end, end));
     fill(&mut log, 1);
     assert_contiguous(&read_all(&mut log, end, 500), end, log.log_end_offset());
+}
+
+#[test]
+fn a_clean_end_leaves_a_snapshot_even_when_every_record_is_durable() {
+    let disk = SimDisk::new();
+    let (_manager, mut log) = log_on(&disk, small());
+    fill(&mut log, 1);
+    let end = log.log_end_offset();
+    log.sync_now().unwrap();
+    log.close(true).unwrap();
+    assert!(disk.exists(&PathBuf::from(format!("/data/t-0/{end:020}.snapshot"))));
 }
 
 #[test]

@@ -46,11 +46,17 @@ pub struct ManagerConfig {
     pub checkpoint_interval_ms: Ms,
     /// `log.retention.check.interval.ms`.
     pub retention_interval_ms: Ms,
+    /// `log.initial.task.delay.ms`: after the start, retention waits as long.
+    pub initial_delay_ms: Ms,
 }
 
 impl Default for ManagerConfig {
     fn default() -> Self {
-        ManagerConfig { checkpoint_interval_ms: 60_000, retention_interval_ms: 300_000 }
+        ManagerConfig {
+            checkpoint_interval_ms: 60_000,
+            retention_interval_ms: 300_000,
+            initial_delay_ms: 30_000,
+        }
     }
 }
 
@@ -141,7 +147,7 @@ impl Manager {
         };
         let mut state = State {
             next_checkpoint: now.saturating_add(config.checkpoint_interval_ms),
-            next_retention: now,
+            next_retention: now.saturating_add(config.initial_delay_ms),
             ..State::default()
         };
         for path in paths {

@@ -7,3 +7,4 @@ mod hostile;
 mod java;
 mod messages;
 mod records;
+mod served;
