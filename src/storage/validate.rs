@@ -182,7 +182,7 @@ pub enum ValidateError {
     #[error("a producer may not set the timestamp type to append time")]
     AppendTimeFromProducer,
     /// Single records are refused, and with them the batch.
-    #[error("{total} records were refused; the first: {}", refused.first().map(RefusedRecord::message).unwrap_or_default())]
+    #[error("One or more records have been rejected due to {}", what_is_wrong(refused, *total))]
     Records {
         /// The refused records, at most [`RECORD_ERRORS_MAX`].
         refused: Vec<RefusedRecord>,
@@ -202,8 +202,7 @@ impl ValidateError {
             ValidateError::UnknownCodec(_) => ErrorCode::UnsupportedCompressionType,
             ValidateError::AppendTimeFromProducer => ErrorCode::InvalidTimestamp,
             ValidateError::Records { refused, .. } => {
-                let timestamp = |r: &RefusedRecord| matches!(r.issue, RecordIssue::Timestamp { .. });
-                if refused.iter().any(timestamp) {
+                if has_wrong_timestamp(refused) {
                     ErrorCode::InvalidTimestamp
                 } else {
                     ErrorCode::InvalidRecord
@@ -229,6 +228,20 @@ impl ValidateError {
             _ => &[],
         }
     }
+}
+
+fn has_wrong_timestamp(refused: &[RefusedRecord]) -> bool {
+    refused.iter().any(|record| matches!(record.issue, RecordIssue::Timestamp { .. }))
+}
+
+/// The end of the message about refused records. About timestamps clients get Kafka's words, which programs compare
+/// with; which record and which timestamp stands in `record_errors`.
+fn what_is_wrong(refused: &[RefusedRecord], total: usize) -> String {
+    if has_wrong_timestamp(refused) {
+        return "invalid timestamp".to_owned();
+    }
+    let first = refused.first().map(RefusedRecord::message).unwrap_or_default();
+    format!("{total} record errors in total; the first: {first}")
 }
 
 impl From<CompressError> for ValidateError {

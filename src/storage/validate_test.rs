@@ -191,6 +191,8 @@ fn single_records_are_refused_with_their_places() {
     assert_eq!(places, [1, 2, 4]);
     assert_eq!(error.refused_records()[0].issue, RecordIssue::NoKey);
     assert!(error.refused_records()[1].message().contains("1700003600001"));
+    // Kafka's words: clients compare with them.
+    assert_eq!(error.to_string(), "One or more records have been rejected due to invalid timestamp");
 
     let config =
         ValidateConfig { compacted: true, timestamp_after_max_ms: Ms::MAX, ..ValidateConfig::default() };

@@ -35,7 +35,8 @@ fn bytes_after_a_request_are_passed_over() {
     assert_eq!(check(3, 13, &ALL_TOPICS, &Limits::default()), Ok(()));
     let layout = requests::layout(3).unwrap();
     assert_eq!(check_layout(layout, 13, &ALL_TOPICS, &Limits::default()), Err(GuardError::Trailing(3)));
-    let request = kafka_protocol::messages::MetadataRequest::decode(&mut Bytes::from_static(&ALL_TOPICS), 13).unwrap();
+    let request =
+        kafka_protocol::messages::MetadataRequest::decode(&mut Bytes::from_static(&ALL_TOPICS), 13).unwrap();
     assert_eq!(request.topics, None);
 }
 
