@@ -36,13 +36,6 @@ pub enum Op {
     Subtract(String),
 }
 
-/// Keys that only exist dynamically, on brokers (KIP-73); numbers from 0 up.
-const DYNAMIC_ONLY: &[&str] = &[
-    "follower.replication.throttled.rate",
-    "leader.replication.throttled.rate",
-    "replica.alter.log.dirs.io.max.bytes.per.second",
-];
-
 impl Resource {
     /// What the resource's key is; `None` if it has no such key.
     pub fn property(self, key: &str) -> Option<&'static Property> {
@@ -177,7 +170,7 @@ fn validate_broker(
         if current.get(key) == Some(text) {
             continue;
         }
-        if DYNAMIC_ONLY.contains(&key.as_str()) {
+        if broker::DYNAMIC_ONLY.contains(&key.as_str()) {
             let valid = text.trim().parse::<i64>().is_ok_and(|n| n >= 0);
             let why = || "Value must be at least 0 (allowed: LONG [0,...])".to_owned();
             valid.then_some(()).ok_or_else(|| ConfigError::Value {

@@ -251,10 +251,11 @@ impl Layers {
         }
     }
 
-    /// A key that no table has: since nobody knows whether it is a secret, its value is not shown.
+    /// A key that no table has: since nobody knows whether it is a secret, its value is not shown. The keys that only
+    /// exist dynamically are known to be none.
     fn unknown_entry(&self, key: &str) -> Entry {
         let property = broker::split_listener_prefix(key).map(|(_, p)| p);
-        let sensitive = property.is_none_or(Property::is_sensitive);
+        let sensitive = !broker::DYNAMIC_ONLY.contains(&key) && property.is_none_or(Property::is_sensitive);
         let shown = |text: &String| if sensitive { None } else { Some(text.clone()) };
         let layers = [
             (&self.broker, Source::DynamicBroker),

@@ -87,6 +87,18 @@ fn brokers_are_described_with_who_set_what() {
 }
 
 #[test]
+fn what_exists_dynamically_only_is_shown() {
+    let own = props(&[("leader.replication.throttled.rate", "123"), ("my.plugin.secret", "x")]);
+    let entries = Layers::new(Props::new()).with_dynamic(Props::new(), own).broker_entries();
+    let rate = find(&entries, "leader.replication.throttled.rate");
+    assert_eq!(
+        (rate.value.as_deref(), rate.source, rate.sensitive),
+        (Some("123"), Source::DynamicBroker, false)
+    );
+    assert_eq!(find(&entries, "my.plugin.secret").value, None);
+}
+
+#[test]
 fn groups_take_their_brokers_values() {
     let layers = Layers::new(props(&[("group.consumer.session.timeout.ms", "50000")]));
     let entries = layers.group_entries(&props(&[("consumer.heartbeat.interval.ms", "6000")]));

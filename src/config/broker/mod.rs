@@ -81,6 +81,13 @@ pub fn update_mode(key: &str) -> Option<Update> {
     Some(if property.update == Update::ReadOnly { Update::ReadOnly } else { Update::PerBroker })
 }
 
+/// Keys that only exist dynamically, on brokers (KIP-73); numbers from 0 up.
+pub const DYNAMIC_ONLY: &[&str] = &[
+    "follower.replication.throttled.rate",
+    "leader.replication.throttled.rate",
+    "replica.alter.log.dirs.io.max.bytes.per.second",
+];
+
 /// Keys of Kafka versions before 4.0 that are still found in files, with what to say about them.
 pub const REMOVED: &[(&str, &str)] = &[
     ("control.plane.listener.name", "there is no ZooKeeper mode any more"),
