@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::cluster::{ApiVersions, DescribeCluster, DescribeLogDirs, DescribeQuorum, UnregisterBroker, UpdateFeatures};
+use super::cluster::{
+    ApiVersions, DescribeCluster, DescribeLogDirs, DescribeQuorum, UnregisterBroker, UpdateFeatures,
+};
 use super::configs::{AlterConfigs, DescribeConfigs, IncrementalAlterConfigs, ListConfigResources};
 use super::data::{
     DeleteRecords, DescribeProducers, Fetch, InitProducerId, ListOffsets, OffsetForLeaderEpoch, Produce,
@@ -18,7 +20,9 @@ use super::groups::{
     OffsetCommit, OffsetDelete, OffsetFetch, SyncGroup,
 };
 use super::request::{Broker, ConnectionInfo, RequestContext};
-use super::topics::{CreatePartitions, CreateTopics, DeleteTopics, DescribeTopicPartitions, ElectLeaders, Metadata};
+use super::topics::{
+    CreatePartitions, CreateTopics, DeleteTopics, DescribeTopicPartitions, ElectLeaders, Metadata,
+};
 use super::{Answer, Api, On};
 use crate::wire::guard;
 use crate::wire::header::RequestHeader;

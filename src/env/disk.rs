@@ -64,6 +64,13 @@ pub trait Disk: Send + Sync {
     /// Takes the lock on a lock file, which is made if it is not there. `WouldBlock` if another process, or another node
     /// of the simulation, holds it. Dropping the guard, or dying, gives it back.
     fn lock(&self, path: &Path) -> io::Result<Box<dyn LockGuard>>;
+    /// Makes everything durable on the file system that holds `path`: content and names, of every file. Worth it where
+    /// very many files would have to be synced one by one. False where it can't be done; then sync them one by one.
+    /// Blocks.
+    fn sync_all(&self, path: &Path) -> io::Result<bool> {
+        let _: &Path = path;
+        Ok(false)
+    }
     /// Bytes free for this process on the file system that holds `path`.
     fn free_space(&self, path: &Path) -> io::Result<u64>;
     /// Bytes in all on the file system that holds `path`.
@@ -134,16 +141,29 @@ pub fn read_file(disk: &dyn Disk, path: &Path, limit: u64) -> io::Result<Vec<u8>
 /// Replaces a file in one step that survives a crash: whoever reads `path` afterwards finds the old content or the new,
 /// whole. Writes beside it, syncs, renames, syncs the directory. Blocks.
 pub fn replace_file(disk: &dyn Disk, path: &Path, content: &[u8]) -> io::Result<()> {
-    let mut temporary: PathBuf = path.to_owned();
-    temporary.as_mut_os_string().push(".tmp");
-    let file = disk.open(&temporary, OpenMode::Create)?;
-    file.set_len(0)?;
-    file.write_at(0, &[IoSlice::new(content)])?;
-    file.sync()?;
-    drop(file);
-    disk.rename(&temporary, path)?;
+    write_beside(disk, path, content)?.sync()?;
+    put_in_place(disk, path)?;
     match path.parent() {
         Some(dir) => disk.sync_dir(dir),
         None => Ok(()),
     }
+}
+
+/// The first step of [`replace_file`]: the new content, under a name of its own. It must be synced before the second.
+pub fn write_beside(disk: &dyn Disk, path: &Path, content: &[u8]) -> io::Result<Arc<dyn File>> {
+    let file = disk.open(&beside(path), OpenMode::Create)?;
+    file.set_len(0)?;
+    file.write_at(0, &[IoSlice::new(content)])?;
+    Ok(file)
+}
+
+/// The second step of [`replace_file`]: the new content takes the name. The directory must be synced after it.
+pub fn put_in_place(disk: &dyn Disk, path: &Path) -> io::Result<()> {
+    disk.rename(&beside(path), path)
+}
+
+fn beside(path: &Path) -> PathBuf {
+    let mut temporary: PathBuf = path.to_owned();
+    temporary.as_mut_os_string().push(".tmp");
+    temporary
 }

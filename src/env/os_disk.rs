@@ -6,6 +6,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::fs::{Advice, FallocateFlags, FlockOperation};
 
@@ -13,6 +14,12 @@ use super::disk::{DirEntry, Disk, File, LockGuard, Metadata, OpenMode};
 
 /// How many slices one `pwritev` takes at most (`IOV_MAX` on Linux).
 const SLICES_PER_WRITE_MAX: usize = 1024;
+
+/// How long a lock is waited for. A process that was killed keeps its locks until the kernel has taken it down, which
+/// takes as long as its last write to the disk; whoever restarts it at once should not be told that it still runs.
+const LOCK_PATIENCE: Duration = Duration::from_secs(3);
+/// How often to look.
+const LOCK_RETRY: Duration = Duration::from_millis(10);
 
 pub(super) struct OsDisk;
 
@@ -76,8 +83,21 @@ impl Disk for OsDisk {
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn LockGuard>> {
         let file = std::fs::OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
-        rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)?;
-        Ok(Box::new(OsLock(file)))
+        let deadline = std::time::Instant::now() + LOCK_PATIENCE;
+        loop {
+            match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => return Ok(Box::new(OsLock(file))),
+                Err(rustix::io::Errno::WOULDBLOCK) if std::time::Instant::now() < deadline => {
+                    std::thread::sleep(LOCK_RETRY);
+                }
+                Err(e) => return Err(e.into()),
+            }
+        }
+    }
+
+    fn sync_all(&self, path: &Path) -> io::Result<bool> {
+        rustix::fs::syncfs(std::fs::File::open(path)?)?;
+        Ok(true)
     }
 
     fn free_space(&self, path: &Path) -> io::Result<u64> {

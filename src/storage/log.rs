@@ -45,7 +45,7 @@ use super::slice::FileSlice;
 use super::txn_index::AbortedTxn;
 use super::validate::{AppendOrigin, AppendPlan, StoredError, check_stored};
 use crate::env::File;
-use crate::env::disk::{OpenMode, read_exact_at, replace_file};
+use crate::env::disk::{OpenMode, put_in_place, read_exact_at, replace_file, write_beside};
 use crate::types::{LeaderEpoch, Ms, Offset, ProducerEpoch, ProducerId, TopicId, TopicPartition};
 use crate::wire::batch::{Batch, BatchHeader, HEADER_BYTES};
 use crate::wire::compress::{self, Codec};
@@ -246,6 +246,31 @@ impl SyncJob {
             self.dir.fail(error);
         }
         SyncDone { upto: self.upto, generation: self.generation, result }
+    }
+
+    /// The work without its syncs, for many logs at once, in two steps: after each of them the caller syncs the whole
+    /// file system, and at the end says so with [`SyncJob::synced_by`]. Blocks.
+    pub fn write_files(&self) -> Result<(), StorageError> {
+        for (path, content) in &self.replace {
+            write_beside(&**self.dir.disk(), path, content).at(path)?;
+        }
+        Ok(())
+    }
+
+    /// The second step after [`SyncJob::write_files`].
+    pub fn put_files_in_place(&self) -> Result<(), StorageError> {
+        for (path, _) in &self.replace {
+            put_in_place(&**self.dir.disk(), path).at(path)?;
+        }
+        Ok(())
+    }
+
+    /// The outcome, once everything on the file system is durable, or not.
+    pub fn synced_by(self, outcome: Result<(), StorageError>) -> SyncDone {
+        if let Err(error) = &outcome {
+            self.dir.fail(error);
+        }
+        SyncDone { upto: self.upto, generation: self.generation, result: outcome }
     }
 
     fn sync(&self) -> Result<(), StorageError> {
@@ -913,11 +938,20 @@ impl Log {
         }
     }
 
-    /// Ends the log's use. With `clean` everything is written and synced, so that the next start need not
-    /// look at it;
+    /// Ends the log's use. With `clean` everything is written and synced, so that the next start need not look at it;
     /// blocks. No [`SyncJob`] may be under way.
     pub fn close(mut self, clean: bool) -> Result<(), StorageError> {
-        if !clean || !self.loaded || !self.has_dir || self.is_offline() {
+        if !clean {
+            return Ok(());
+        }
+        self.write_out_to_close()?;
+        if self.loaded && self.has_dir && !self.is_offline() { self.sync_now() } else { Ok(()) }
+    }
+
+    /// Writes out what is only in memory, so that after one more sync the next start need not look at the log. The log
+    /// is not appended to any more. Blocks.
+    pub fn write_out_to_close(&mut self) -> Result<(), StorageError> {
+        if !self.loaded || !self.has_dir || self.is_offline() {
             return Ok(());
         }
         // That its records are durable does not mean that producers' state and indexes are.
@@ -935,7 +969,7 @@ impl Log {
                 self.also_sync.extend(files);
             }
         }
-        self.sync_now()
+        Ok(())
     }
 
     // --- read
