@@ -195,7 +195,7 @@ impl Layers {
     pub fn topic(&self, own: &Props) -> TopicConfig {
         let mut values = Values::of(TOPIC_PROPERTIES, own);
         for property in TOPIC_PROPERTIES {
-            if !own.get(property.name).is_some_and(|text| property.parse(text).is_ok()) {
+            if own.get(property.name).is_none_or(|text| property.parse(text).is_err()) {
                 values.set(property.name, self.topic_fallback(property));
             }
         }

@@ -43,6 +43,7 @@ pub struct Topic {
     /// Its partitions, at their numbers.
     pub partitions: Vector<Arc<Partition>>,
     /// Partitions that a log told out of order, until those before them have come.
+    #[allow(clippy::box_collection)] // Topics are many, and hardly one has any.
     early: Option<Box<BTreeMap<PartitionIndex, Arc<Partition>>>>,
 }
 

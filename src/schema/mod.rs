@@ -14,10 +14,9 @@
 //!
 //! # How
 //!
-//! A declaration gives the type, its codec and its layout (see `macros.rs` for the grammar). Decoding our
-//! own types is safe on hostile bytes by itself, see [`codec`]; kafka-protocol's decoder is not, and what
-//! meets it has passed
-//! `wire::guard`, which walks [`requests`] and [`responses`].
+//! A declaration gives the type, its codec and its layout (see `macros.rs` for the grammar). Decoding our own
+//! types is safe on hostile bytes by itself, see [`codec`]; kafka-protocol's decoder is not, and what meets
+//! it has passed `wire::guard`, which walks [`requests`] and [`responses`].
 
 #[macro_use]
 pub(crate) mod macros;

@@ -1,22 +1,15 @@
 //! A simulated disk that remembers what was made durable and what was not.
 //!
 //! Every file has the content that programs see and the operations since its last sync; every directory has
-//! the names
-//! that programs see and the name operations since it was last synced. [`SimDisk::crash`] is a power cut: of
-//! what was
-//! not synced, any part may be there afterwards and any may not: whole writes, single sectors of a write, the
-//! new
-//! length without the data (zeros), a rename without the creation of another file before it. That is harsher
-//! than a
-//! journaling file system, on purpose.
+//! the names that programs see and the name operations since it was last synced. [`SimDisk::crash`] is a
+//! power cut: of what was not synced, any part may be there afterwards and any may not: whole writes, single
+//! sectors of a write, the new length without the data (zeros), a rename without the creation of another file
+//! before it. That is harsher than a journaling file system, on purpose.
 //!
 //! Every call has a number ([`SimDisk::calls`]). [`SimDisk::lose_power_at`] makes the call of that number,
-//! and all after
-//! it, fail until the crash, so that a test can end a workload at each of its calls in turn. Other faults: a
-//! limited
-//! capacity (`ENOSPC` after a part of the write), I/O errors by path and kind of call, a failed sync (after
-//! which the
-//! pages are clean and lost, as Linux has it), and bit rot.
+//! and all after it, fail until the crash, so that a test can end a workload at each of its calls in turn.
+//! Other faults: a limited capacity (`ENOSPC` after a part of the write), I/O errors by path and kind of
+//! call, a failed sync (after which the pages are clean and lost, as Linux has it), and bit rot.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -166,8 +159,7 @@ impl SimDisk {
     }
 
     /// Lets call number `call` (counted as [`SimDisk::calls`] does, from 1) happen in part, and fails it and
-    /// every later
-    /// one until [`SimDisk::crash`].
+    /// every later one until [`SimDisk::crash`].
     pub fn lose_power_at(&self, call: u64) {
         self.state.lock().power_until = Some(call);
     }
@@ -228,8 +220,7 @@ impl SimDisk {
     }
 
     /// The power comes back after a cut: what was synced is there, of the rest whatever `rng` draws. Open
-    /// handles are
-    /// dead and locks free.
+    /// handles are dead and locks free.
     pub fn crash(&self, rng: &mut Rng) {
         let mut state = self.state.lock();
         for node in state.nodes.values_mut() {
@@ -254,8 +245,7 @@ impl SimDisk {
     }
 
     /// The process dies (kill -9) and the system lives: everything written is there, nothing is durable that
-    /// was not.
-    /// Open handles are dead and locks free.
+    /// was not. Open handles are dead and locks free.
     pub fn kill(&self) {
         self.state.lock().new_life();
     }

@@ -1,9 +1,8 @@
 //! A workload on the storage layer over a simulated disk, and what must hold after the power came back.
 //!
 //! [`World`] is one broker's storage with a model beside it: every batch that was appended, what was reported
-//! durable,
-//! and what each producer sent. [`World::step`] does one random thing; when the disk fails, the world is
-//! [`World::crash`]ed, opened again and checked:
+//! durable, and what each producer sent. [`World::step`] does one random thing; when the disk fails, the
+//! world is [`World::crash`]ed, opened again and checked:
 //!
 //! * everything that was reported durable is there, byte for byte;
 //! * whatever else is there is what was appended, at its offset, without a hole and nothing twice;
@@ -167,8 +166,7 @@ impl World {
     }
 
     /// Opens the storage as a starting broker does, recovering what must be, and takes every partition that
-    /// should be
-    /// there.
+    /// should be there.
     pub fn open(&mut self) -> Result<(), Stop> {
         let paths: Vec<PathBuf> = (0..self.options.dirs).map(|i| PathBuf::from(format!("/d{i}"))).collect();
         let config =
@@ -411,8 +409,7 @@ impl World {
     }
 
     /// Checks every partition against its model; after a crash, what was not durable may be missing.
-    /// Afterwards the
-    /// model is what was found.
+    /// Afterwards the model is what was found.
     pub fn check(&mut self) -> Result<(), Stop> {
         for tp in self.models.keys().cloned().collect::<Vec<_>>() {
             if self.models.get(&tp).is_some_and(|model| model.maybe_deleted)

@@ -1,8 +1,7 @@
 use super::*;
 
 /// Runs `steps` steps in each of `lives` lives; the power goes at disk call `power_at` of the first life, or
-/// at a random
-/// one. Gives back how many disk calls the first life made if nothing ended it.
+/// at a random one. Gives back how many disk calls the first life made if nothing ended it.
 fn run(seed: u64, power_at: Option<u64>, steps: usize, lives: usize, random: bool) -> Result<u64, String> {
     let mut world = World::new(Options::from_seed(seed));
     let mut crashes = Rng::new(seed ^ power_at.unwrap_or(0).wrapping_mul(0x9e37_79b9));

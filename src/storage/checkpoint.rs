@@ -1,11 +1,9 @@
 //! Kafka's small text files: offset checkpoints, `partition.metadata`, `.kafka_cleanshutdown`.
 //!
 //! A checkpoint is a version line, a line with the number of entries, and an entry a line. All are replaced
-//! whole
-//! ([`replace_file`]), so a crash leaves the old one or the new one. Kafka touches some of them empty when it
-//! formats: a
-//! file of 0 bytes counts as absent, as does one of zeros, which a power cut can leave of a file that was not
-//! synced.
+//! whole ([`replace_file`]), so a crash leaves the old one or the new one. Kafka touches some of them empty
+//! when it formats: a file of 0 bytes counts as absent, as does one of zeros, which a power cut can leave of
+//! a file that was not synced.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -137,8 +135,7 @@ pub fn read_partition_metadata(disk: &dyn Disk, dir: &Path) -> Result<Option<Top
 }
 
 /// The broker epoch that the last orderly stop left behind (KIP-966), or `None` if the stop was not orderly.
-/// An orderly
-/// stop without an epoch gives -1.
+/// An orderly stop without an epoch gives -1.
 pub fn read_clean_shutdown(disk: &dyn Disk, dir: &Path) -> Result<Option<BrokerEpoch>, StorageError> {
     let path = dir.join(CLEAN_SHUTDOWN);
     match disk.metadata(&path) {

@@ -16,8 +16,7 @@ pub struct CleanupPolicy {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LogConfig {
     /// `segment.bytes` (or `internal.segment.bytes`): a segment is closed before it grows beyond this. At
-    /// most
-    /// `i32::MAX`.
+    /// most `i32::MAX`.
     pub segment_bytes: u32,
     /// `segment.ms`: a segment is closed once records are this much later than its first one.
     pub segment_ms: Ms,

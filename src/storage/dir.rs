@@ -1,9 +1,8 @@
 //! One log directory: its lock, its failure, and what its logs tell it so that nobody has to scan them.
 //!
 //! Logs report transitions only (became dirty, was synced, has data, moved its start), so a log that nobody
-//! writes to
-//! costs nothing but its entry in the table of marks. The marks are what the checkpoint files are written
-//! from.
+//! writes to costs nothing but its entry in the table of marks. The marks are what the checkpoint files are
+//! written from.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -317,8 +316,7 @@ impl LogDir {
             }
             table.starts_moved = false;
             // Kafka omits those that equal the first segment's base. With all of them here, the next start
-            // need not
-            // look into each directory.
+            // need not look into each directory.
             table.marks.iter().map(|(tp, m)| (tp.clone(), m.start)).collect()
         };
         self.write(checkpoint::LOG_START, &starts)?;
@@ -354,8 +352,7 @@ impl LogDir {
     }
 
     /// Ends an orderly stop: checkpoints, then the mark. Every log has been closed before; if one was not, or
-    /// is corrupt,
-    /// the mark is left out and the next start recovers. Blocks.
+    /// is corrupt, the mark is left out and the next start recovers. Blocks.
     pub fn close(&self, broker_epoch: BrokerEpoch) -> Result<(), StorageError> {
         self.write_starts()?;
         self.write_recovery_points()?;

@@ -24,8 +24,7 @@ pub enum StorageError {
         source: io::Error,
     },
     /// What is on the disk cannot have been written by this server or Kafka, or was damaged after it had been
-    /// made
-    /// durable. The bytes are kept as they are and the partition is offline.
+    /// made durable. The bytes are kept as they are and the partition is offline.
     #[error("{path} is corrupt at byte {position}: {why}")]
     Corrupt {
         /// The file.

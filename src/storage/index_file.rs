@@ -2,12 +2,10 @@
 //! memory.
 //!
 //! Entries `0..in_file` lie in the file, the rest in `tail`. Appends only push to the tail; when it has grown
-//! to
-//! [`TAIL_MAX`] the whole of it is written out in one call, so an active segment costs little memory however
-//! large its
-//! index is. At a roll, a checkpoint and a clean close the tail is written out too. After an unclean stop
-//! indexes are
-//! rebuilt from the last entry that can be believed, so nothing here is ever synced for its own sake.
+//! to [`TAIL_MAX`] the whole of it is written out in one call, so an active segment costs little memory
+//! however large its index is. At a roll, a checkpoint and a clean close the tail is written out too. After
+//! an unclean stop indexes are rebuilt from the last entry that can be believed, so nothing here is ever
+//! synced for its own sake.
 
 use std::io::{self, IoSlice};
 use std::sync::Arc;

@@ -1,26 +1,22 @@
 //! The log of one partition: its only writer, its only reader.
 //!
 //! A plain struct; its owner keeps it behind a short lock. Appends and reads go to the page cache. Whatever
-//! waits for
-//! the disk is a [`SyncJob`] that the owner runs elsewhere and reports back ([`Log::sync_job`],
+//! waits for the disk is a [`SyncJob`] that the owner runs elsewhere and reports back ([`Log::sync_job`],
 //! [`Log::synced`]).
 //!
 //! # Invariants
 //!
 //! * `start <= synced <= end` unless the start was moved past what is synced; all below `synced` is durable,
-//! with the
-//!   names, indexes and epochs that reading it back needs.
+//!   with the names, indexes and epochs that reading it back needs.
 //! * State changes after the write that it describes has succeeded. A write that fails is cut off again: the
-//! log is as
-//!   it was. Out of room is an answer ([`StorageError::Full`]); any other failure takes the log out of use.
+//!   log is as it was. Out of room is an answer ([`StorageError::Full`]); any other failure takes the log out
+//!   of use.
 //! * After a failed sync the log and its directory accept nothing more: the kernel has marked the pages
-//! clean, so a
-//!   second sync would lie (ATC'20, "Can applications recover from fsync failures?").
+//!   clean, so a second sync would lie (ATC'20, "Can applications recover from fsync failures?").
 //! * A log without records has no file and no directory; both come with the first append.
 //! * Truncations are synced before they return: they are rare, and a crash must not bring back what a later
-//! append has
-//!   half overwritten. Segments that retention removes go only when the new log start offset is durable
-//!   ([`Log::reap`]), so that no crash leaves a hole.
+//!   append has half overwritten. Segments that retention removes go only when the new log start offset is
+//!   durable ([`Log::reap`]), so that no crash leaves a hole.
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
@@ -205,8 +201,7 @@ macro_rules! files {
 pub(super) use files;
 
 /// What must be synced for the log to be durable up to `upto`. [`SyncJob::run`] blocks; the log may be
-/// appended to
-/// meanwhile.
+/// appended to meanwhile.
 #[derive(Debug)]
 pub struct SyncJob {
     tp: TopicPartition,
@@ -289,8 +284,7 @@ impl SyncJob {
 
 impl Log {
     /// A log that is known by its name only: nothing is read before it is used. `start` and `end` are what
-    /// checkpoints
-    /// say; `exists` is true if it has a directory.
+    /// checkpoints say; `exists` is true if it has a directory.
     pub(super) fn dormant(
         dir: Arc<LogDir>,
         tp: TopicPartition,
@@ -453,8 +447,7 @@ impl Log {
     // ----------------------------------------------------------------------------------------------------
 
     /// Appends a batch that [`super::validate::validate`] has let pass. `input` is what was validated.
-    /// Offsets and
-    /// leader epoch are given here; the payload is written from where it lies.
+    /// Offsets and leader epoch are given here; the payload is written from where it lies.
     pub fn append_as_leader(
         &mut self,
         input: &[u8],
@@ -502,8 +495,7 @@ impl Log {
     }
 
     /// Appends what the leader sent, as it is. A batch that is cut off at the end is left out. Gives back the
-    /// info of
-    /// what was appended; `None` if there was no whole batch.
+    /// info of what was appended; `None` if there was no whole batch.
     pub fn append_as_follower(&mut self, input: &[u8], now: Ms) -> Result<Option<AppendInfo>, AppendError> {
         self.ready()?;
         let mut rest = input;
@@ -837,15 +829,15 @@ impl Log {
     // ------------------------------------------------------------------------------------------------
 
     /// What has to be synced now; `None` if there is nothing or a job is under way (ask again when it is
-    /// done: one job
-    /// covers all that came meanwhile).
+    /// done: one job covers all that came meanwhile).
     pub fn sync_job(&mut self) -> Option<SyncJob> {
         if self.in_flight || self.is_offline() || !self.loaded {
             return None;
         }
         let dirty_segments = self.segments.iter().any(|s| s.unsynced);
         let dirty = dirty_segments || self.dir_dirty || self.parent_dirty || !self.also_sync.is_empty();
-        if !dirty && !(self.epochs_dirty && self.has_dir) {
+        let epochs_dirty = self.epochs_dirty && self.has_dir;
+        if !(dirty || epochs_dirty) {
             return None;
         }
         let mut files = std::mem::take(&mut self.also_sync);
@@ -976,8 +968,7 @@ impl Log {
     // ------------------------------------------------------------------------------------------------------
 
     /// Bytes from `from` on, at most `max_bytes` of them and nothing at or above `upto` (the high watermark
-    /// or the last
-    /// stable offset). With `min_one_message` the first batch comes whole even if it is larger.
+    /// or the last stable offset). With `min_one_message` the first batch comes whole even if it is larger.
     pub fn read(
         &mut self,
         from: Offset,
@@ -1203,8 +1194,7 @@ impl Log {
     // ---------------------------------------------------------------------------------------------------
 
     /// Removes every record at or above `offset`. Blocks for the disk. The log may end below `offset` if that
-    /// lies
-    /// inside a batch.
+    /// lies inside a batch.
     pub fn truncate_to(&mut self, offset: Offset) -> Result<(), StorageError> {
         self.ready()?;
         if offset >= self.end {
@@ -1256,8 +1246,7 @@ impl Log {
     }
 
     /// Takes back, durably, that the log is durable above `offset`: it is about to be shorter, and a restart
-    /// must not
-    /// take that for damage.
+    /// must not take that for damage.
     fn forget_durable(&mut self, offset: Offset) -> Result<(), StorageError> {
         self.generation += 1;
         if self.synced > offset {
@@ -1330,8 +1319,7 @@ impl Log {
     }
 
     /// Moves the log start offset over the segments that are past their retention; their files go with
-    /// [`Log::reap`].
-    /// Gives back how many segments that are.
+    /// [`Log::reap`]. Gives back how many segments that are.
     pub fn delete_old_segments(&mut self, now: Ms, high_watermark: Offset) -> Result<usize, StorageError> {
         self.ready()?;
         let counted = self.count_old(now, high_watermark);
@@ -1384,10 +1372,8 @@ impl Log {
     }
 
     /// Removes the files of segments that lie below the log start offset *and* below what the checkpoint on
-    /// disk says
-    /// of it, once the names of those that stay are durable; until then it comes up again in
-    /// [`super::Manager::tick`].
-    /// They are renamed now and removed after `file.delete.delay.ms`.
+    /// disk says of it, once the names of those that stay are durable; until then it comes up again in
+    /// [`super::Manager::tick`]. They are renamed now and removed after `file.delete.delay.ms`.
     pub fn reap(&mut self, now: Ms) -> Result<usize, StorageError> {
         self.ready()?;
         if self.in_flight || self.dir_dirty || !self.also_sync.is_empty() {

@@ -2,17 +2,15 @@
 //! checkpoints.
 //!
 //! The manager hands logs out and keeps none but those that recovery has opened and nobody has asked for yet.
-//! Whoever
-//! owns a [`Log`] calls [`Manager::tick`] now and then and does what it says is due; the cost of a tick
-//! follows the
-//! logs that were written to, not those that exist.
+//! Whoever owns a [`Log`] calls [`Manager::tick`] now and then and does what it says is due; the cost of a
+//! tick follows the logs that were written to, not those that exist.
 //!
 //! # Directories
 //!
 //! * `topic-partition`: a log. `topic-partition.<uuid>-delete`: removed when it is found. `….<uuid>-future`:
-//! a log on its
-//!   way to this directory; listed, not opened. `….<uuid>-stray`: set aside by an operator's or broker's decision; left
-//!   alone. `__cluster_metadata-0` is not the manager's. Anything else is left alone with a warning.
+//!   a log on its way to this directory; listed, not opened. `….<uuid>-stray`: set aside by an operator's or
+//!   broker's decision; left alone. `__cluster_metadata-0` is not the manager's. Anything else is left alone
+//!   with a warning.
 //! * A directory that fails is offline with all logs in it until the node starts again; the others go on.
 //! * The mark of an orderly stop is taken away, durably, before anything else is done.
 
@@ -41,8 +39,7 @@ const NAME_BYTES_MAX: usize = 255;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ManagerConfig {
     /// `log.flush.offset.checkpoint.interval.ms`: recovery points are written this often. A log that has been
-    /// dirty for
-    /// longer is synced, which bounds what recovery has to read.
+    /// dirty for longer is synced, which bounds what recovery has to read.
     pub checkpoint_interval_ms: Ms,
     /// `log.retention.check.interval.ms`.
     pub retention_interval_ms: Ms,
@@ -128,10 +125,8 @@ impl std::fmt::Debug for Manager {
 
 impl Manager {
     /// Locks the log directories and looks at what they hold; opens no log. A directory that cannot be read
-    /// is left out;
-    /// an error means that none is left, that one is locked by another process, or that two hold the same
-    /// partition.
-    /// Blocks.
+    /// is left out; an error means that none is left, that one is locked by another process, or that two hold
+    /// the same partition. Blocks.
     pub fn open(
         disk: Arc<dyn Disk>,
         paths: &[PathBuf],
@@ -292,8 +287,7 @@ impl Manager {
 
     /// Opens every log that was not stopped in order, `threads_per_dir` at a time in each log directory
     /// (`num.recovery.threads.per.data.dir`). `config_of` gives the settings of a topic, as far as they are
-    /// known yet.
-    /// `progress` hears of every log that is done.
+    /// known yet. `progress` hears of every log that is done.
     pub async fn recover(
         self: &Arc<Self>,
         tasks: &Tasks,
@@ -356,13 +350,11 @@ impl Manager {
     }
 
     /// The log of a partition, to be owned by the caller: the one on disk, or a new one in the directory with
-    /// the fewest
-    /// logs (or in `preferred`). A log that must be recovered first and was not is recovered here, which
-    /// blocks.
+    /// the fewest logs (or in `preferred`). A log that must be recovered first and was not is recovered here,
+    /// which blocks.
     ///
     /// [`StorageError::TopicId`] says that the directory belongs to another topic of that name;
-    /// [`Manager::set_aside`]
-    /// makes room.
+    /// [`Manager::set_aside`] makes room.
     pub fn log(
         &self,
         tp: &TopicPartition,
@@ -422,8 +414,7 @@ impl Manager {
     }
 
     /// Gives the directory of a log that nobody has asked for a name with `-stray`: its topic is gone, or
-    /// another topic
-    /// has its name. Its bytes stay for the operator. Blocks.
+    /// another topic has its name. Its bytes stay for the operator. Blocks.
     pub fn set_aside(&self, tp: &TopicPartition, unique: Uuid) -> Result<(), StorageError> {
         let entry = {
             let mut state = self.state.lock();
@@ -437,8 +428,7 @@ impl Manager {
     }
 
     /// Does what is due in the directories (checkpoints, removal of files) and says what is due in logs. To
-    /// be called
-    /// every second or so, where blocking is fine.
+    /// be called every second or so, where blocking is fine.
     pub fn tick(&self, now: Ms) -> Due {
         let mut due = Due::default();
         let (checkpoint, retention) = {

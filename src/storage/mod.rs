@@ -3,18 +3,15 @@
 //! # Files
 //!
 //! A log directory (`log.dirs`) holds a directory `topic-partition` for each partition that has ever had a
-//! record, the
-//! checkpoint files ([`checkpoint`]), `meta.properties` and a lock file. A partition's directory holds its
-//! segments, each
-//! named by its first offset: `.log`, `.index`, `.timeindex`, `.txnindex` (only with aborted transactions),
-//! the
-//! `.snapshot` of producers where a segment begins; and `leader-epoch-checkpoint` and `partition.metadata`.
+//! record, the checkpoint files ([`checkpoint`]), `meta.properties` and a lock file. A partition's directory
+//! holds its segments, each named by its first offset: `.log`, `.index`, `.timeindex`, `.txnindex` (only with
+//! aborted transactions), the `.snapshot` of producers where a segment begins; and `leader-epoch-checkpoint`
+//! and `partition.metadata`.
 //!
 //! # Who may write
 //!
 //! [`Log`] is the only writer of a partition's directory, [`dir::LogDir`] of the files beside them. A [`Log`]
-//! is owned by
-//! one partition; it does not know whether that partition leads.
+//! is owned by one partition; it does not know whether that partition leads.
 //!
 //! # Durability
 //!

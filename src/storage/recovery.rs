@@ -1,33 +1,27 @@
 //! Opening a log, after an orderly stop and after any other.
 //!
 //! After an orderly stop nothing is read but the directory's names, the epochs, the newest producer snapshot
-//! and the end
-//! of the last segment, and that only when the log is first used. After any other stop the log is walked from
-//! its
-//! recovery point on: below it everything was synced, above it anything may be missing.
+//! and the end of the last segment, and that only when the log is first used. After any other stop the log is
+//! walked from its recovery point on: below it everything was synced, above it anything may be missing.
 //!
 //! # A torn tail and a corrupt log
 //!
 //! Cutting a log at the first batch that is not valid loses acknowledged records whenever a disk damages one
 //! (FAST'17, "Redundancy does not imply fault tolerance"), so three cases are told apart when such a batch is
-//! met above
-//! the recovery point:
+//! met above the recovery point:
 //!
 //! * No valid batch follows it anywhere: a torn tail. It is cut off.
 //! * Valid batches follow, and the bad place has a whole sector of zeros or the file is shorter than the next
-//! segment's
-//!   base says: writes that were never synced reached the disk out of order, and a sector that was never written reads
-//!   as zeros. The log is cut at the bad place; what follows it was never synced either, since a sync covers everything
-//!   before it.
+//!   segment's base says: writes that were never synced reached the disk out of order, and a sector that was
+//!   never written reads as zeros. The log is cut at the bad place; what follows it was never synced either,
+//!   since a sync covers everything before it.
 //! * Valid batches follow and the bad place holds other bytes than zeros: damage. Nothing is cut. The log is
-//! offline with
-//!   [`StorageError::Corrupt`] and its bytes stay, for the other replicas or an operator to repair.
+//!   offline with [`StorageError::Corrupt`] and its bytes stay, for the other replicas or an operator to
+//!   repair.
 //!
 //! Below the recovery point nothing may be missing: a log that ends before it is corrupt, not short. The
-//! recovery point
-//! on disk lags behind the last sync by up to the checkpoint interval; damage that looks like lost sectors in
-//! between
-//! cannot be told from a lost write.
+//! recovery point on disk lags behind the last sync by up to the checkpoint interval; damage that looks like
+//! lost sectors in between cannot be told from a lost write.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -174,8 +168,8 @@ fn parse(name: &str) -> Option<(Offset, &str)> {
 }
 
 /// Kafka's rules for what an interrupted compaction left: unfinished segments go, finished ones take the
-/// place of those
-/// that they were made from, unless unfinished ones say that the same swap was cut short earlier.
+/// place of those that they were made from, unless unfinished ones say that the same swap was cut short
+/// earlier.
 fn finish_swaps(files: Files<'_>, names: &[String]) -> Result<(), StorageError> {
     let disk = files.disk;
     let with = |suffix: &'static str| {

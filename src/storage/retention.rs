@@ -27,8 +27,7 @@ pub struct Limits {
 }
 
 /// How many of the oldest segments may go. `segments` are ordered by base; the last one is the active one.
-/// Nothing at or
-/// above `high_watermark` goes: followers may still need it.
+/// Nothing at or above `high_watermark` goes: followers may still need it.
 ///
 /// The active segment may be counted too (by age, as Kafka does); whoever acts on it must close it first.
 pub fn deletable(

@@ -1,10 +1,8 @@
 //! One segment: `.log` and its indexes, named by the offset it begins at.
 //!
 //! The length in memory is the truth while the log is open: bytes behind it are what an interrupted write
-//! left, and are
-//! overwritten or cut. Files are opened on first use. Indexes of a closed segment are loaded on first use and
-//! checked
-//! before they are believed; a missing or broken one is rebuilt from the log.
+//! left, and are overwritten or cut. Files are opened on first use. Indexes of a closed segment are loaded on
+//! first use and checked before they are believed; a missing or broken one is rebuilt from the log.
 
 use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
@@ -222,8 +220,7 @@ impl Segment {
         let path = || files.path(self.base, LOG);
         if let Err(e) = file.write_at(u64::from(self.size), parts) {
             // The part that was written goes again, so that a reader of the file meets whole batches only. If
-            // even that
-            // fails the length in memory still says where the log ends.
+            // even that fails the length in memory still says where the log ends.
             file.set_len(u64::from(self.size)).at(&path())?;
             return Err(StorageError::io(&path(), e));
         }
@@ -431,8 +428,7 @@ impl Segment {
     }
 
     /// Keeps of the indexes on disk what is in order and lies below the recovery point, checks it against the
-    /// log, and
-    /// goes on from there: returns the position from which on the log must be walked. For recovery.
+    /// log, and goes on from there: returns the position from which on the log must be walked. For recovery.
     pub(super) fn resume_indexes(
         &mut self,
         files: Files<'_>,

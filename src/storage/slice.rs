@@ -8,8 +8,8 @@ use crate::env::File;
 /// Bytes `position..position + len` of a segment's file.
 ///
 /// The file stays readable while the slice lives, though its segment may have been removed. A truncation
-/// (which only
-/// happens above the high watermark) can make it shorter: whoever sends it must cope with an early end.
+/// (which only happens above the high watermark) can make it shorter: whoever sends it must cope with an
+/// early end.
 #[derive(Clone, Debug)]
 pub struct FileSlice {
     /// The segment's file.

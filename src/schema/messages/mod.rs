@@ -2,8 +2,7 @@
 //!
 //! They implement kafka-protocol's traits, so that a handler sees no difference: fields have the same names
 //! and types. There is no map of unknown tagged fields, and there are no `with_` methods: build them with
-//! struct syntax and
-//! `..Default::default()`.
+//! struct syntax and `..Default::default()`.
 
 #[macro_use]
 mod traits;

@@ -19,8 +19,8 @@ use ottla::coordinator::shard::{Cx, Entry, Output, Shard, Ticket};
 use ottla::env::Env;
 use ottla::metadata::MetadataImage;
 use ottla::schema::api;
-use ottla::storage::{AppendBy, Log, LogConfig, Manager, ManagerConfig};
 use ottla::storage::validate::{AppendOrigin, ValidateConfig, validate};
+use ottla::storage::{AppendBy, Log, LogConfig, Manager, ManagerConfig};
 use ottla::types::{ErrorCode, Ms, Rng, TopicId, TopicPartition};
 use ottla::wire::guard::{self, Limits};
 use ottla::wire::header::RequestHeader;
@@ -48,7 +48,12 @@ struct Part {
 const PARTS: &[Part] = &[
     Part { name: "validate-64k", about: "check a produced batch of 64 KiB", times: 50, work: validate_64k },
     Part { name: "validate-1", about: "check a batch of one record", times: 2000, work: validate_one },
-    Part { name: "produce-decode", about: "header, guard and decoding of a Produce", times: 2000, work: decode },
+    Part {
+        name: "produce-decode",
+        about: "header, guard and decoding of a Produce",
+        times: 2000,
+        work: decode,
+    },
     Part { name: "fetch-encode", about: "encode a Fetch answer of 12 partitions", times: 1000, work: encode },
     Part { name: "append-64k", about: "check and append 64 KiB to a log", times: 50, work: append_64k },
     Part { name: "append-1", about: "check and append one record to a log", times: 2000, work: append_one },
@@ -142,8 +147,7 @@ fn with_log(with: impl FnOnce(&mut Log) -> io::Result<()>) -> io::Result<()> {
             Manager::open(Env::os().disk, &[dir.clone()], ManagerConfig::default(), NOW).map_err(bad)?;
         manager.recover_here(|_| config.clone());
         let topic = TopicId(uuid::Uuid::from_u128(9));
-        let mut log =
-            manager.log(&TopicPartition::new("t", 0), topic, config.clone(), None).map_err(bad)?;
+        let mut log = manager.log(&TopicPartition::new("t", 0), topic, config.clone(), None).map_err(bad)?;
         with(&mut log)
     })();
     std::fs::remove_dir_all(&dir)?;
@@ -267,8 +271,7 @@ fn heartbeat(times: u64) -> io::Result<()> {
     machine.ask(100, Ask::Sync(sync));
     for time in 0..times {
         machine.now += 1;
-        let beat =
-            Heartbeat { group: group.clone(), generation, member: leader.clone(), instance_id: None };
+        let beat = Heartbeat { group: group.clone(), generation, member: leader.clone(), instance_id: None };
         match machine.ask(1000 + time, Ask::Heartbeat(beat)).pop() {
             Some((_, Reply::Heartbeat(ErrorCode::None))) => {}
             other => return Err(bad(format!("a heartbeat was answered by {other:?}"))),
