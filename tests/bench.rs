@@ -1,7 +1,8 @@
-//! The benchmark counts honestly: what it says was acknowledged is what the broker stored and what is read back.
+//! The benchmark counts honestly: what it says was acknowledged is what the broker stored and what is read
+//! back.
 //!
-//! The command checks that itself in every run (offsets, end offsets, records read) and fails where it does not hold;
-//! this runs it for a moment, against the broker as it was built for tests.
+//! The command checks that itself in every run (offsets, end offsets, records read) and fails where it does
+//! not hold; this runs it for a moment, against the broker as it was built for tests.
 
 use std::process::Command;
 

@@ -105,7 +105,7 @@ pub(super) fn parse(argument: &str, rng: &mut Rng) -> Result<UserScramCredential
         }
     }
     let user = user.ok_or("You must supply 'name' to add-scram")?;
-    if iterations < ITERATIONS || iterations > ITERATIONS_MAX {
+    if !(ITERATIONS..=ITERATIONS_MAX).contains(&iterations) {
         return Err(format!(
             "The 'iterations' value must be from {ITERATIONS} to {ITERATIONS_MAX} for add-scram using {name}"
         ));

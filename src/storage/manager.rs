@@ -35,6 +35,9 @@ const METADATA_LOG: &str = "__cluster_metadata-0";
 /// Longest file name.
 const NAME_BYTES_MAX: usize = 255;
 
+/// Gives the settings of a topic, as far as they are known yet.
+pub type ConfigOf = Arc<dyn Fn(&str) -> Arc<LogConfig> + Send + Sync>;
+
 /// Intervals of the manager's work.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ManagerConfig {
@@ -292,7 +295,7 @@ impl Manager {
         self: &Arc<Self>,
         tasks: &Tasks,
         threads_per_dir: usize,
-        config_of: Arc<dyn Fn(&str) -> Arc<LogConfig> + Send + Sync>,
+        config_of: ConfigOf,
         progress: Arc<dyn Fn(RecoveryProgress) + Send + Sync>,
     ) {
         let queues = self.recovery_queues();

@@ -451,7 +451,7 @@ fn has_lost_sector(bytes: &[u8], at: usize) -> bool {
     let first = (SECTOR - at % SECTOR) % SECTOR;
     let head = &bytes[..first.min(bytes.len())];
     let zeros = |part: &[u8]| part.iter().all(|&b| b == 0);
-    (head.len() >= 8 && zeros(head)) || bytes[head.len()..].chunks(SECTOR).any(|sector| zeros(sector))
+    (head.len() >= 8 && zeros(head)) || bytes[head.len()..].chunks(SECTOR).any(zeros)
 }
 
 /// True if the bytes are the beginning of a batch whose end is missing.

@@ -109,7 +109,7 @@ impl Machine {
     pub(super) fn next_due(&mut self, until: Ms) -> Option<Done> {
         let due = self.next_deadline().filter(|at| *at <= until)?;
         self.now = self.now.max(due);
-        Some(self.call(|hard, soft, cx, out| GroupShard::on_deadline(hard, soft, cx, out)))
+        Some(self.call(GroupShard::on_deadline))
     }
 
     /// Topics are deleted.

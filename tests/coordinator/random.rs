@@ -88,10 +88,10 @@ impl Clients {
             match (reply, asked) {
                 (Reply::Join(joined), Asked::Join) => self.joined(group, instance, joined),
                 (Reply::Sync(synced), Asked::Sync { member, generation }) => {
-                    if synced.error == ErrorCode::None {
-                        if let Some(given) = self.given.get(&(group, generation, member)) {
-                            assert_eq!(*given, synced.assignment, "everybody gets what the leader gave");
-                        }
+                    if synced.error == ErrorCode::None
+                        && let Some(given) = self.given.get(&(group, generation, member))
+                    {
+                        assert_eq!(*given, synced.assignment, "everybody gets what the leader gave");
                     }
                 }
                 _ => {}
@@ -105,7 +105,7 @@ impl Clients {
             ErrorCode::None => {
                 let agreed = self.agreed.entry((group, joined.generation)).or_insert(joined.protocol.clone());
                 assert_eq!(*agreed, joined.protocol, "one generation has one protocol");
-                if &*joined.leader == &*joined.member && !joined.members.is_empty() {
+                if *joined.leader == *joined.member && !joined.members.is_empty() {
                     assert!(
                         joined.members.iter().any(|m| m.id == joined.member),
                         "the leader is in its list"

@@ -47,7 +47,7 @@ impl Api for DescribeConfigs {
             let result = DescribeConfigsResult::default().with_resource_type(resource.resource_type);
             let result = match described {
                 Err(error) => {
-                    let text = error.message.is_some().then(|| message(&error)).unwrap_or_default();
+                    let text = if error.message.is_some() { message(&error) } else { Default::default() };
                     result.with_error_code(error.code.code()).with_error_message(Some(text))
                 }
                 Ok(entries) => {

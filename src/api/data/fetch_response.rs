@@ -124,7 +124,7 @@ impl Writer {
     fn records(&mut self, read: &PartitionRead) {
         let len = read.records.as_ref().map_or(0, |slice| slice.len);
         if self.version >= FLEXIBLE_FROM {
-            self.unsigned_varint(len as u32 + 1);
+            self.unsigned_varint(len + 1);
         } else {
             self.buffer.put_i32(len as i32);
         }

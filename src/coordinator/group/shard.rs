@@ -247,11 +247,11 @@ fn handle_join(
         out.reply(ticket, refuse(ErrorCode::InvalidRequest, &join.member));
         return;
     }
-    if let Some(Group::Foreign(group)) = hard.groups.get(&join.group) {
-        if group.kind != ForeignKind::Consumer || !group.members.is_empty() {
-            out.reply(ticket, refuse(ErrorCode::InconsistentGroupProtocol, &Arc::from("")));
-            return;
-        }
+    if let Some(Group::Foreign(group)) = hard.groups.get(&join.group)
+        && (group.kind != ForeignKind::Consumer || !group.members.is_empty())
+    {
+        out.reply(ticket, refuse(ErrorCode::InconsistentGroupProtocol, &Arc::from("")));
+        return;
     }
     let id = join.group.clone();
     match soft.live(hard, &id) {

@@ -122,10 +122,10 @@ impl<S: Shard> Coordinator<S> {
     /// Everybody who waits is told NOT_COORDINATOR.
     pub fn resigned(&self, partition: PartitionIndex, epoch: Option<LeaderEpoch>) {
         let mut shards = self.shards.lock();
-        if shards.get(&partition).is_some_and(|known| epoch.is_none_or(|epoch| known.epoch < epoch)) {
-            if let Some(handle) = shards.remove(&partition) {
-                handle.stop.cancel();
-            }
+        if shards.get(&partition).is_some_and(|known| epoch.is_none_or(|epoch| known.epoch < epoch))
+            && let Some(handle) = shards.remove(&partition)
+        {
+            handle.stop.cancel();
         }
     }
 

@@ -1,6 +1,8 @@
-//! A broker as a process of its own, ottla or Apache Kafka, with the same properties and a directory of its own.
+//! A broker as a process of its own, ottla or Apache Kafka, with the same properties and a directory of its
+//! own.
 //!
-//! It is killed, and its directory removed, when it goes out of scope: a run that is cut short leaves nothing behind.
+//! It is killed, and its directory removed, when it goes out of scope: a run that is cut short leaves nothing
+//! behind.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};

@@ -1,7 +1,8 @@
-//! A plain client: one request, one answer, by the schema's own types. For everything that is not on the clock.
+//! A plain client: one request, one answer, by the schema's own types. For everything that is not on the
+//! clock.
 //!
-//! Versions are the last ones before flexible encodings, which Apache Kafka 4 still serves: the loads read their answers
-//! by hand, and these are the simplest to read.
+//! Versions are the last ones before flexible encodings, which Apache Kafka 4 still serves: the loads read
+//! their answers by hand, and these are the simplest to read.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -231,7 +232,8 @@ pub(crate) fn create(
     wait_for(address, topics)
 }
 
-/// Waits until every partition has a leader that answers: metadata names a leader before it knows that it leads.
+/// Waits until every partition has a leader that answers: metadata names a leader before it knows that it
+/// leads.
 pub(crate) fn wait_for(address: SocketAddr, topics: &[Topic]) -> io::Result<()> {
     until(READY_WAIT, Duration::from_millis(2), || {
         let mut client = Client::connect(address)?;

@@ -1,5 +1,5 @@
-//! Produce requests, built before the clock starts and put into memory that the kernel sends from by itself: while a
-//! load runs, its client neither builds nor copies nor checksums anything.
+//! Produce requests, built before the clock starts and put into memory that the kernel sends from by itself:
+//! while a load runs, its client neither builds nor copies nor checksums anything.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -76,7 +76,8 @@ pub(crate) struct Acknowledged {
 }
 
 impl Acknowledged {
-    /// Reads an answer's body, behind the correlation id. `None` if it is no answer to one batch for one partition.
+    /// Reads an answer's body, behind the correlation id. `None` if it is no answer to one batch for one
+    /// partition.
     pub(crate) fn read(body: &[u8], topic: &str) -> Option<Acknowledged> {
         let body = body.strip_prefix(&1i32.to_be_bytes())?;
         let body = body.strip_prefix(&i16::try_from(topic.len()).ok()?.to_be_bytes())?;

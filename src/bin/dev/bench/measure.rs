@@ -1,7 +1,7 @@
 //! What is measured: latencies in a histogram, CPU seconds by whom, memory of a process.
 //!
-//! CPU comes from /proc in ticks of 10 ms, so windows are seconds long. "Other" is what the machine spent on neither
-//! broker nor client: kernel threads such as writeback, and whatever else runs here.
+//! CPU comes from /proc in ticks of 10 ms, so windows are seconds long. "Other" is what the machine spent on
+//! neither broker nor client: kernel threads such as writeback, and whatever else runs here.
 
 use std::io;
 use std::time::{Duration, Instant};

@@ -1,8 +1,8 @@
 //! `cargo dev bench`: what ottla does in a second, and what that costs, beside Apache Kafka on the same work.
 //!
-//! Brokers run one at a time, in turns, each in an empty directory; the load generator is this process, built for
-//! release. Numbers of a machine mean little alone: what counts is the ratio out of one run of both. docs/benchmarks.md
-//! says what each scenario does and what the columns mean.
+//! Brokers run one at a time, in turns, each in an empty directory; the load generator is this process, built
+//! for release. Numbers of a machine mean little alone: what counts is the ratio out of one run of both.
+//! docs/benchmarks.md says what each scenario does and what the columns mean.
 
 mod broker;
 mod client;
@@ -30,7 +30,8 @@ use scenario::{ALL, Cx, Metrics, Scenario};
 /// Seconds until a JVM has compiled what it runs; less flatters whoever has no need of it.
 const WARMUP_S: f64 = 30.0;
 const QUICK_WARMUP_S: f64 = 2.0;
-/// Below the ports that the system gives to clients, so that a broker finds its own again when it is restarted.
+/// Below the ports that the system gives to clients, so that a broker finds its own again when it is
+/// restarted.
 const PORT: u16 = 28_092;
 
 /// Options of `cargo dev bench`.
@@ -110,7 +111,8 @@ fn list() {
     println!("{:16} instructions that hot parts take, under callgrind", "parts");
 }
 
-/// A load generator must not be the bottleneck: builds this program and the broker for release, and hands over to it.
+/// A load generator must not be the bottleneck: builds this program and the broker for release, and hands
+/// over to it.
 fn again_for_release() -> bool {
     let mut build = vec!["build", "--release", "--features", "dev", "--bin", "dev"];
     if std::env::var_os("OTTLA_BIN").is_none() {

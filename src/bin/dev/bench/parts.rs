@@ -1,8 +1,9 @@
-//! Instructions that hot parts take, counted by callgrind: the same on every run, whatever the machine is busy with.
+//! Instructions that hot parts take, counted by callgrind: the same on every run, whatever the machine is
+//! busy with.
 //!
-//! A part is done many times by this program under valgrind, and then twice as many times; the difference, per time, is
-//! its cost without start-up and first-time work. System calls count as nothing: what the kernel does is not in it.
-//! The committed counts are in benches/instructions.tsv, and `--check` compares with them.
+//! A part is done many times by this program under valgrind, and then twice as many times; the difference,
+//! per time, is its cost without start-up and first-time work. System calls count as nothing: what the kernel
+//! does is not in it. The committed counts are in benches/instructions.tsv, and `--check` compares with them.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -29,8 +30,8 @@ use ottla::wire::records::BatchBuilder;
 use super::client::{frame, text};
 use crate::process::{found, quietly, root, target};
 
-/// A count may grow by this share of the committed one before `--check` fails: other versions of compiler and libraries
-/// move counts a little.
+/// A count may grow by this share of the committed one before `--check` fails: other versions of compiler and
+/// libraries move counts a little.
 const TOLERANCE: f64 = 0.03;
 const NOW: Ms = 1_700_000_000_000;
 /// Produce and Fetch as today's clients send them, the last versions that name topics.
@@ -48,12 +49,16 @@ struct Part {
 const PARTS: &[Part] = &[
     Part { name: "validate-64k", about: "check a produced batch of 64 KiB", times: 50, work: validate_64k },
     Part { name: "validate-1", about: "check a batch of one record", times: 2000, work: validate_one },
+<<<<<<< HEAD
     Part {
         name: "produce-decode",
         about: "header, guard and decoding of a Produce",
         times: 2000,
         work: decode,
     },
+=======
+    Part { name: "produce-decode", about: "header, guard, body of a Produce", times: 2000, work: decode },
+>>>>>>> 3b66a3c (Wrap the benchmark's comments at 110 characters)
     Part { name: "fetch-encode", about: "encode a Fetch answer of 12 partitions", times: 1000, work: encode },
     Part { name: "append-64k", about: "check and append 64 KiB to a log", times: 50, work: append_64k },
     Part { name: "append-1", about: "check and append one record to a log", times: 2000, work: append_one },
@@ -325,7 +330,7 @@ fn read(path: &Path) -> io::Result<BTreeMap<String, u64>> {
 
 fn written(counts: &BTreeMap<String, u64>) -> String {
     let mut out = String::from(
-        "# Instructions of hot parts, as `cargo dev bench parts --update` counted them (callgrind, x86-64).\n",
+        "# Instructions of hot parts, counted by `cargo dev bench parts --update` (callgrind, x86-64).\n",
     );
     for (name, count) in counts {
         out += &format!("{name}\t{count}\n");

@@ -97,8 +97,8 @@ pub(crate) fn run_line(scenario: &Scenario, metrics: &Metrics) -> String {
     format!("{}{noisy}", shown.join(", "))
 }
 
-/// The table of a scenario: a median for each broker, its spread where there are several runs, and the ratio to the
-/// first.
+/// The table of a scenario: a median for each broker, its spread where there are several runs, and the ratio
+/// to the first.
 pub(crate) fn table(scenario: &Scenario, all: &[Runs]) -> String {
     let mut out = format!("\n{}: {}\n\n{:28}", scenario.name, scenario.about, "");
     for of in all {

@@ -128,14 +128,14 @@ pub(crate) const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "latency-2k",
-        about: "2,000 one-record requests a second, acks=all, open loop: from the schedule to a consumer",
+        about: "2,000 one-record requests a second, acks=all, open loop: from schedule to consumer",
         more: &[],
         less: LATENCY_LESS,
         run: |cx| latency_at(cx, 2_000.0, 1),
     },
     Scenario {
         name: "latency-20k",
-        about: "20,000 records a second in 4,000 requests, acks=all, open loop: from the schedule to a consumer",
+        about: "20,000 records a second in 4,000 requests, acks=all, open loop: from schedule to consumer",
         more: &[],
         less: LATENCY_LESS,
         run: |cx| latency_at(cx, 20_000.0, 5),
@@ -170,7 +170,7 @@ pub(crate) const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "fsync",
-        about: "flush.messages=1: on the disk before it is acknowledged, in single records and in 64 KiB batches",
+        about: "flush.messages=1: on the disk before it is acknowledged; single records, then 64 KiB batches",
         more: &["req_s", "batch_mb_s"],
         less: &["ack_p50_ms", "ack_p99_ms", "ack_p999_ms", "batch_ack_p99_ms"],
         run: fsync,

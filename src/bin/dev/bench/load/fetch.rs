@@ -1,7 +1,8 @@
 //! Reads partitions in sequence, or at their ends as they grow.
 //!
-//! Headers of batches are read and counted, and offsets must follow on one another. Bodies are thrown away inside the
-//! kernel, so that reading costs the client next to nothing; or, to verify, read, checksummed and walked.
+//! Headers of batches are read and counted, and offsets must follow on one another. Bodies are thrown away
+//! inside the kernel, so that reading costs the client next to nothing; or, to verify, read, checksummed and
+//! walked.
 
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -32,7 +33,8 @@ pub(crate) struct Plan {
     pub(crate) consumers: usize,
     /// Connections of each consumer; its partitions are spread over them.
     pub(crate) connections: usize,
-    /// Read from the end on, until every consumer has seen so many records. Otherwise all there is when it begins.
+    /// Read from the end on, until every consumer has seen so many records. Otherwise all there is when it
+    /// begins.
     pub(crate) tail_records: Option<u64>,
     /// Check what is in the batches.
     pub(crate) verify: bool,

@@ -1,6 +1,6 @@
-//! From a schedule to a consumer, open loop: requests leave at fixed times whatever the broker does, each record carries
-//! the time it was to leave, and the consumer, in the same process, compares it with the moment it holds the whole
-//! answer. A broker that stalls is charged for everything it delays.
+//! From a schedule to a consumer, open loop: requests leave at fixed times whatever the broker does, each
+//! record carries the time it was to leave, and the consumer, in the same process, compares it with the
+//! moment it holds the whole answer. A broker that stalls is charged for everything it delays.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -21,7 +21,8 @@ use crate::bench::measure::{Histogram, Usage, Window};
 
 /// Bytes of a record's value; the first eight are its time.
 const VALUE_BYTES: usize = 100;
-/// How far behind a broker may fall, in requests, before the sender holds still. By then the schedule says it all.
+/// How far behind a broker may fall, in requests, before the sender holds still. By then the schedule says it
+/// all.
 const BEHIND_MAX: u64 = 1 << 15;
 /// How long the last answers may take.
 const RUN_OUT: Duration = Duration::from_secs(10);

@@ -1,7 +1,9 @@
-//! Produces as fast as the broker acknowledges: one thread, one epoll, requests sent by the kernel out of memory.
+//! Produces as fast as the broker acknowledges: one thread, one epoll, requests sent by the kernel out of
+//! memory.
 //!
-//! Every acknowledgement is checked: its error code, its partition, and in the end that the base offsets of a partition
-//! were exactly those of consecutive batches, and that its end offset grew by what was acknowledged.
+//! Every acknowledgement is checked: its error code, its partition, and in the end that the base offsets of a
+//! partition were exactly those of consecutive batches, and that its end offset grew by what was
+//! acknowledged.
 
 use std::collections::VecDeque;
 use std::io;
@@ -53,8 +55,8 @@ pub(crate) struct Produced {
     pub(crate) total_s: f64,
 }
 
-/// What one partition acknowledged. Batches of a load all have the same number of records, so consecutive base offsets
-/// have a known sum whatever order the answers came in.
+/// What one partition acknowledged. Batches of a load all have the same number of records, so consecutive
+/// base offsets have a known sum whatever order the answers came in.
 #[derive(Clone, Debug)]
 struct Ledger {
     start: i64,

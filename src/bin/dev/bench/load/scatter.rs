@@ -1,4 +1,5 @@
-//! Single records to partitions chosen by chance, at a fixed rate: what a broker with many partitions mostly sees.
+//! Single records to partitions chosen by chance, at a fixed rate: what a broker with many partitions mostly
+//! sees.
 
 use std::io;
 use std::net::SocketAddr;
