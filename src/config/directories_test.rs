@@ -51,7 +51,7 @@ fn directories_that_do_not_belong_together_are_refused() {
     let dirs = Dirs::new();
     let a = dirs.formatted("a", &meta(1, 1 << 100));
     assert!(
-        dirs.load(&[a.clone()], Some("other"))
+        dirs.load(std::slice::from_ref(&a), Some("other"))
             .expect_err("cluster")
             .contains("expected other, but read a-cluster")
     );
@@ -81,7 +81,7 @@ fn files_that_say_too_little_are_refused() {
         ("version=1\ncluster.id=a\nnode.id=1\ndirectory.id=x", "not the id of a directory"),
     ] {
         replace_file(&*dirs.env.disk, &path.join(META_PROPERTIES), content.as_bytes()).expect("written");
-        let error = dirs.load(&[path.clone()], None).expect_err(expected);
+        let error = dirs.load(std::slice::from_ref(&path), None).expect_err(expected);
         assert!(error.contains(expected) && !error.contains('\n'), "{error}");
     }
     assert!(dirs.load(&[path.join(META_PROPERTIES)], None).expect_err("a file").contains("not a directory"));

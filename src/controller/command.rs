@@ -32,6 +32,9 @@ impl From<ErrorCode> for ApiError {
     }
 }
 
+/// Values of a configuration, by key.
+pub type ConfigValues = Vec<(String, Option<String>)>;
+
 /// A change that somebody wants. Who may ask was settled before.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
@@ -61,7 +64,7 @@ pub enum Command {
     /// Replaces all values of configurations.
     AlterConfigs {
         /// All that shall be set, by resource.
-        configs: Vec<(ConfigResource, Vec<(String, Option<String>)>)>,
+        configs: Vec<(ConfigResource, ConfigValues)>,
         /// True to only say what would happen.
         validate_only: bool,
     },

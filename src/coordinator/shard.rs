@@ -62,7 +62,7 @@ pub struct Cx<'a, C> {
 }
 
 /// What a call wants done: records appended, then replies sent once the records are safe.
-pub struct Output<S: Shard + ?Sized> {
+pub struct Output<S: Shard> {
     /// The transaction that the records belong to, if any.
     pub as_producer: Option<Producer>,
     /// In the order in which they are to be appended and replayed.
@@ -71,13 +71,13 @@ pub struct Output<S: Shard + ?Sized> {
     pub replies: Vec<(Ticket, S::Reply)>,
 }
 
-impl<S: Shard + ?Sized> Default for Output<S> {
+impl<S: Shard> Default for Output<S> {
     fn default() -> Self {
         Output { as_producer: None, records: Vec::new(), replies: Vec::new() }
     }
 }
 
-impl<S: Shard + ?Sized> Output<S> {
+impl<S: Shard> Output<S> {
     /// Answers `ticket` with `reply`.
     pub fn reply(&mut self, ticket: Ticket, reply: S::Reply) {
         self.replies.push((ticket, reply));

@@ -207,7 +207,7 @@ impl Quorum {
             .with_raft_state(move |state| state.membership_state.effective().voter_ids().eq([me]))
             .await
             .map_err(|e| stopped(&e))?;
-        if alone && !(pristine && !has_voters) {
+        if alone && (has_voters || !pristine) {
             // Nobody else can lead, so there is nothing to wait for.
             raft.trigger().elect(false).await.map_err(|e| stopped(&e))?;
         }

@@ -49,16 +49,7 @@ struct Part {
 const PARTS: &[Part] = &[
     Part { name: "validate-64k", about: "check a produced batch of 64 KiB", times: 50, work: validate_64k },
     Part { name: "validate-1", about: "check a batch of one record", times: 2000, work: validate_one },
-<<<<<<< HEAD
-    Part {
-        name: "produce-decode",
-        about: "header, guard and decoding of a Produce",
-        times: 2000,
-        work: decode,
-    },
-=======
     Part { name: "produce-decode", about: "header, guard, body of a Produce", times: 2000, work: decode },
->>>>>>> 3b66a3c (Wrap the benchmark's comments at 110 characters)
     Part { name: "fetch-encode", about: "encode a Fetch answer of 12 partitions", times: 1000, work: encode },
     Part { name: "append-64k", about: "check and append 64 KiB to a log", times: 50, work: append_64k },
     Part { name: "append-1", about: "check and append one record to a log", times: 2000, work: append_one },
