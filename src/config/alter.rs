@@ -154,7 +154,9 @@ pub fn validate_topic(layers: &Layers, own: &Props) -> Result<(), ConfigError> {
         .is_some_and(|(v, _)| v.eq_ignore_ascii_case("true"));
     if config.remote_storage_enable && !tiered {
         return Err(ConfigError::Conflict(
-            "Tiered Storage functionality is disabled in the broker".to_owned(),
+            "Tiered Storage functionality is disabled in the broker. Topic cannot be configured with remote log \
+             storage."
+                .to_owned(),
         ));
     }
     Ok(())

@@ -106,7 +106,7 @@ pub fn place(
     if replicas > total {
         return Err(format!(
             "The target replication factor of {replicas} cannot be reached because only {total} broker(s) are \
-             registered."
+             registered or some brokers have all their log directories cordoned."
         ));
     }
     let mut racks: Vec<Rack> = by_rack.into_values().collect();
@@ -179,7 +179,8 @@ mod tests {
         assert_eq!(place(vec![broker(1, None, true)], 1), "All brokers are currently fenced.");
         assert_eq!(
             place(vec![broker(1, None, false)], 3),
-            "The target replication factor of 3 cannot be reached because only 1 broker(s) are registered."
+            "The target replication factor of 3 cannot be reached because only 1 broker(s) are registered or some \
+             brokers have all their log directories cordoned."
         );
     }
 

@@ -149,12 +149,12 @@ fn topics_are_refused_in_kafkas_words() {
             topic("t", 1, 3),
             ErrorCode::InvalidReplicationFactor,
             "Unable to replicate the partition 3 time(s): The target replication factor of 3 cannot be reached because \
-             only 1 broker(s) are registered.",
+             only 1 broker(s) are registered or some brokers have all their log directories cordoned.",
         ),
         (
             topic("t", 10_000, 1),
             ErrorCode::PolicyViolation,
-            "Unable to perform excessively large batch operation.",
+            "Excessively large number of partitions per request.",
         ),
         (
             NewTopic { assignments: vec![(0, vec![7])], ..topic("t", -1, -1) },

@@ -166,7 +166,7 @@ fn assignments(facts: &Facts<'_>, topic: &NewTopic, rng: &mut Rng) -> Result<Vec
     if partitions as usize >= super::RECORDS_PER_COMMAND_MAX {
         return Err(ApiError::new(
             ErrorCode::PolicyViolation,
-            "Unable to perform excessively large batch operation.",
+            "Excessively large number of partitions per request.",
         ));
     }
     let unable = |why: &str| {
