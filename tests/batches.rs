@@ -1,4 +1,5 @@
 //! Batches, logs and snapshots that Kafka wrote are read, and written again with the same bytes.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, clippy::unwrap_used)] // Tests are outside of `Env`.
 
 use ottla::storage::leader_epochs::LeaderEpochs;
 use ottla::storage::producer_state::ProducerState;

@@ -3,6 +3,7 @@
 //!
 //! The command checks that itself in every run (offsets, end offsets, records read) and fails where it does
 //! not hold; this runs it for a moment, against the broker as it was built for tests.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, clippy::unwrap_used)] // Tests are outside of `Env`.
 
 use std::process::Command;
 

@@ -1,6 +1,7 @@
 //! Validating a batch allocates nothing: plain ones never, compressed ones once a thread is warm.
 //!
 //! A test binary of its own, because it counts what the allocator is asked for.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, clippy::unwrap_used)] // Tests are outside of `Env`.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;

@@ -245,7 +245,7 @@ fn heartbeat(times: u64) -> io::Result<()> {
     while joined.is_empty() {
         let due = GroupShard::next_deadline(&machine.soft).ok_or_else(|| bad("the group never forms"))?;
         machine.now = machine.now.max(due);
-        joined = machine.call(|hard, soft, cx, out| GroupShard::on_deadline(hard, soft, cx, out));
+        joined = machine.call(GroupShard::on_deadline);
     }
     let mut members = Vec::new();
     for (_, reply) in joined {
