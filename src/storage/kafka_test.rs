@@ -127,7 +127,7 @@ fn our_own_directory_for_kafkas_tools() {
     let temporary = tempfile::tempdir().unwrap();
     let dir = temporary.path().join("data");
     let disk = Env::os().disk;
-    let manager = Manager::open(disk, &[dir.clone()], ManagerConfig::default(), 0).unwrap();
+    let manager = Manager::open(disk, std::slice::from_ref(&dir), ManagerConfig::default(), 0).unwrap();
     let tp = TopicPartition::new("own", 0);
     let mut log = manager.log(&tp, TopicId(uuid::Uuid::from_u128(5)), config(), None).unwrap();
     for i in 0..600i64 {

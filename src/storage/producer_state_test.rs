@@ -251,11 +251,15 @@ fn snapshots_are_kafkas_bytes() {
 fn batches_before_a_snapshot_are_recalled() {
     let all: Vec<Vec<u8>> = (0..7).map(|i| batch(i64::from(i) * 10, 0, i * 10, 10)).collect();
     let mut state = ProducerState::default();
-    all.iter().for_each(|bytes| drop(replay(&mut state, bytes)));
+    all.iter().for_each(|bytes| {
+        replay(&mut state, bytes);
+    });
     let mut loaded = ProducerState::from_bytes(&state.to_bytes(), 70, 0, DAY).unwrap();
     assert_eq!(check(&loaded, &all[4]), Err(ErrorCode::OutOfOrderSequenceNumber));
     let mut tail = ProducerState::new(30);
-    all[3..].iter().for_each(|bytes| drop(replay(&mut tail, bytes)));
+    all[3..].iter().for_each(|bytes| {
+        replay(&mut tail, bytes);
+    });
     loaded.recall_batches(&tail);
     assert!((3..7).all(|i| matches!(check(&loaded, &all[i]), Ok(Verdict::Duplicate(_)))));
     assert_eq!(check(&loaded, &all[2]), Err(ErrorCode::OutOfOrderSequenceNumber));
@@ -263,7 +267,9 @@ fn batches_before_a_snapshot_are_recalled() {
     // A tail that ends elsewhere, or has another epoch, says nothing.
     let mut loaded = ProducerState::from_bytes(&state.to_bytes(), 70, 0, DAY).unwrap();
     let mut tail = ProducerState::new(0);
-    all[..6].iter().for_each(|bytes| drop(replay(&mut tail, bytes)));
+    all[..6].iter().for_each(|bytes| {
+        replay(&mut tail, bytes);
+    });
     loaded.recall_batches(&tail);
     assert_eq!(loaded.producer(1).unwrap().batches().len(), 1);
 }

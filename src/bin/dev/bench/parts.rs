@@ -140,7 +140,8 @@ fn with_log(with: impl FnOnce(&mut Log) -> io::Result<()>) -> io::Result<()> {
     let config = Arc::new(LogConfig::default());
     let done = (|| {
         let manager =
-            Manager::open(Env::os().disk, &[dir.clone()], ManagerConfig::default(), NOW).map_err(bad)?;
+            Manager::open(Env::os().disk, std::slice::from_ref(&dir), ManagerConfig::default(), NOW)
+                .map_err(bad)?;
         manager.recover_here(|_| config.clone());
         let topic = TopicId(uuid::Uuid::from_u128(9));
         let mut log = manager.log(&TopicPartition::new("t", 0), topic, config.clone(), None).map_err(bad)?;
