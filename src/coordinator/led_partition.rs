@@ -47,6 +47,10 @@ impl PartitionLog for LedPartition {
             ErrorCode::NotEnoughReplicas => AppendError::NotEnoughReplicas,
             ErrorCode::MessageTooLarge | ErrorCode::RecordListTooLarge => AppendError::TooLarge,
             ErrorCode::NotLeaderOrFollower | ErrorCode::UnknownTopicOrPartition => AppendError::NotLeader,
+            // A log that its disk has no room for is led on; one whose disk failed is not.
+            ErrorCode::KafkaStorageError if self.partition.leader_epoch() == Some(self.epoch) => {
+                AppendError::Full
+            }
             other => AppendError::Storage(refused.message.unwrap_or_else(|| other.to_string())),
         })
     }

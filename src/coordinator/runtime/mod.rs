@@ -62,6 +62,9 @@ pub enum AppendError {
     /// Above `max.message.bytes`.
     #[error("the batch is too large")]
     TooLarge,
+    /// The disk is full. It may have room again.
+    #[error("no room on the disk")]
+    Full,
     /// The disk failed.
     #[error("storage failed: {0}")]
     Storage(String),
@@ -114,7 +117,7 @@ impl From<AppendError> for Refused {
     fn from(error: AppendError) -> Refused {
         match error {
             AppendError::NotLeader | AppendError::Storage(_) => Refused::NotCoordinator,
-            AppendError::NotEnoughReplicas => Refused::NotAvailable,
+            AppendError::NotEnoughReplicas | AppendError::Full => Refused::NotAvailable,
             AppendError::TooLarge => Refused::TooLarge,
         }
     }

@@ -135,12 +135,16 @@ async fn an_append_that_fails_changes_nothing() {
     let log = Arc::new(MemoryLog::new(0));
     elected(&groups, log.clone()).await;
     groups.request(0, commit(1)).await.unwrap();
-    *log.fail.lock() = Some(AppendError::NotEnoughReplicas);
-    assert_eq!(groups.request(0, commit(2)).await, Err(Refused::NotAvailable));
-    assert_eq!(fetched(&groups).await, 1);
-    *log.fail.lock() = None;
-    groups.request(0, commit(3)).await.unwrap();
-    assert_eq!(fetched(&groups).await, 3);
+    // Both pass: a shard that gave up for them would never be elected again.
+    for (at, passing) in [(10, AppendError::NotEnoughReplicas), (20, AppendError::Full)] {
+        let before = fetched(&groups).await;
+        *log.fail.lock() = Some(passing);
+        assert_eq!(groups.request(0, commit(at)).await, Err(Refused::NotAvailable));
+        assert_eq!(fetched(&groups).await, before);
+        *log.fail.lock() = None;
+        groups.request(0, commit(at + 1)).await.unwrap();
+        assert_eq!(fetched(&groups).await, at + 1);
+    }
     *log.fail.lock() = Some(AppendError::NotLeader);
     assert_eq!(groups.request(0, commit(4)).await, Err(Refused::NotCoordinator));
     assert_eq!(groups.request(0, commit(5)).await, Err(Refused::NotCoordinator));
