@@ -218,13 +218,15 @@ impl Segment {
         self.load_indexes(files, index_interval)?;
         let file = self.file(files)?;
         let path = || files.path(self.base, LOG);
+        // A write that fails changes the file too, and so does cutting it off again: without a sync a crash could bring
+        // the cut-off part back behind what was durable before.
+        self.unsynced = true;
         if let Err(e) = file.write_at(u64::from(self.size), parts) {
             // The part that was written goes again, so that a reader of the file meets whole batches only. If
             // even that fails the length in memory still says where the log ends.
             file.set_len(u64::from(self.size)).at(&path())?;
             return Err(StorageError::io(&path(), e));
         }
-        self.unsynced = true;
         self.modified = now;
         for batch in batches {
             if self.size == 0 {

@@ -164,7 +164,7 @@ impl Reader {
             .with_topics(topics.collect());
         let answer = client.call(FETCH_VERSION, &request).await?;
         if answer.error_code != 0 {
-            return Err(io::Error::other("the fetch failed"));
+            return Err(io::Error::other(format!("the fetch failed: {}", answer.error_code)));
         }
         let mut fetched = Fetched { records: 0, ends: Vec::new() };
         for topic in &answer.responses {
@@ -185,7 +185,12 @@ impl Reader {
                     }
                     Some(ErrorCode::OffsetOutOfRange) => self.reset(client, slot).await?,
                     Some(ErrorCode::UnknownTopicOrPartition) => self.cx.model.see(Event::Missing(slot.0)),
-                    _ => return Err(io::Error::other("a partition could not be read")),
+                    error => {
+                        let name = error.map_or("an unknown error", ErrorCode::name);
+                        let why = format!("{slot:?} could not be read: {name}");
+                        self.cx.model.see(Event::Note(why.clone()));
+                        return Err(io::Error::other(why));
+                    }
                 }
             }
         }
