@@ -8,7 +8,7 @@
 //!
 //! A **metadata change** goes `api::topics::create_topics` -> `controller::service` -> `controller::decide` ->
 //! `quorum::propose` -> commit -> `quorum::state_machine` -> `metadata::image` -> `metadata::delta` ->
-//! `quorum::publish` -> `replica::become` -> `storage::manager`.
+//! `quorum::publish` -> `replica::roles` -> `storage::manager`.
 //!
 //! A **group request** goes `api::groups` -> `coordinator::routing` -> `coordinator::runtime` ->
 //! `coordinator::group::shard` -> the log of `__consumer_offsets`.

@@ -143,7 +143,7 @@ impl Node {
         let limits = ConnectionLimits::new(
             config.max_connections,
             config.max_connections_per_ip,
-            per_ip_overrides(&config).await,
+            per_ip_overrides(env, &config).await,
         );
         let settings = Arc::new(ConnectionSettings {
             request_bytes_max: config.socket_request_max_bytes,
@@ -405,17 +405,12 @@ fn wire_endpoint(endpoint: &Endpoint) -> metadata::Endpoint {
 }
 
 /// `max.connections.per.ip.overrides`, with names looked up.
-async fn per_ip_overrides(config: &BrokerConfig) -> BTreeMap<std::net::IpAddr, usize> {
+async fn per_ip_overrides(env: &Env, config: &BrokerConfig) -> BTreeMap<std::net::IpAddr, usize> {
     let mut overrides = BTreeMap::new();
     for (host, &max) in &config.max_connections_per_ip_overrides {
-        match host.parse() {
-            Ok(ip) => {
-                overrides.insert(ip, max);
-            }
-            Err(_a_name) => match tokio::net::lookup_host((host.as_str(), 0)).await {
-                Ok(addresses) => overrides.extend(addresses.map(|address| (address.ip(), max))),
-                Err(e) => tracing::warn!("max.connections.per.ip.overrides: {host}: {e}"),
-            },
+        match env.net.resolve(host).await {
+            Ok(addresses) => overrides.extend(addresses.into_iter().map(|address| (address, max))),
+            Err(e) => tracing::warn!("max.connections.per.ip.overrides: {host}: {e}"),
         }
     }
     overrides

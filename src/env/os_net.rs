@@ -2,7 +2,7 @@
 #![allow(clippy::disallowed_types)] // This is the place the bans point to.
 
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::BorrowedFd;
 use std::task::{Context, Poll};
 
@@ -51,6 +51,12 @@ impl Net for OsNet {
             stream.set_nodelay(true)?;
             Ok(Box::new(OsConn(stream)) as Box<dyn Conn>)
         })
+    }
+
+    fn resolve<'a>(&'a self, host: &'a str) -> BoxFuture<'a, io::Result<Vec<IpAddr>>> {
+        Box::pin(
+            async move { Ok(tokio::net::lookup_host((host, 0)).await?.map(|found| found.ip()).collect()) },
+        )
     }
 }
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
 
-use super::r#become::SettingsOf;
 use super::partition::Partition;
+use super::roles::SettingsOf;
 use super::syncer::Syncer;
 use crate::env::Env;
 use crate::storage::Manager as LogManager;
