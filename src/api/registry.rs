@@ -80,6 +80,25 @@ pub static APIS: &[Entry] = &[
     entry::<DescribeTopicPartitions>(),
 ];
 
+/// Every other API of Kafka, and why it is not served.
+pub static NOT_SERVED: &[(&[i16], &str)] = &[
+    (&[17, 36], "authentication is not served yet: SaslHandshake, SaslAuthenticate"),
+    (&[24, 25, 26, 27, 28, 65, 66], "transactions are not served yet"),
+    (&[29, 30, 31], "access control lists are not served yet"),
+    (&[34, 73], "moving replicas between log directories is not served yet"),
+    (&[38, 39, 40, 41], "delegation tokens are not served yet"),
+    (&[45, 46], "reassignments come with clusters"),
+    (&[48, 49], "client quotas are not served yet"),
+    (&[50, 51], "SCRAM credentials are not served yet, except at formatting"),
+    (&[52, 53, 54, 59, 82], "controllers speak Raft among themselves, not KRaft's calls"),
+    (&[56, 58, 62, 63, 67, 70], "a node that is alone calls its controller directly"),
+    (&[68, 69], "consumer groups of KIP-848 are not served yet"),
+    (&[71, 72], "client metrics are not collected yet"),
+    (&[76, 77, 78, 79, 83, 84, 85, 86, 87, 90, 91, 92], "share groups are not served yet"),
+    (&[80, 81, 94], "changes of the quorum come with clusters"),
+    (&[88, 89, 93], "streams groups are not served yet"),
+];
+
 /// The entry of an API key, if it is served.
 pub fn find(key: i16) -> Option<&'static Entry> {
     APIS.binary_search_by_key(&key, |entry| entry.key).ok().map(|at| &APIS[at])
@@ -126,6 +145,15 @@ pub fn log_refusal(broker: &Broker, connection: &ConnectionInfo, why: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_api_is_served_or_says_why_not() {
+        for api in crate::wire::versions::APIS.iter().filter(|api| !api.versions.is_empty()) {
+            let refused = NOT_SERVED.iter().filter(|(keys, _)| keys.contains(&api.key)).count();
+            let places = refused + usize::from(find(api.key).is_some());
+            assert_eq!(places, 1, "{} ({}) is in {places} places", api.name, api.key);
+        }
+    }
 
     #[test]
     fn apis_are_in_the_order_of_their_keys() {
