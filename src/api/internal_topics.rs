@@ -1,7 +1,7 @@
 //! Topics that Kafka keeps for itself.
 
-/// Committed offsets and groups.
-pub const CONSUMER_OFFSETS: &str = "__consumer_offsets";
+/// Where group coordinators keep their state.
+pub use crate::coordinator::routing::CONSUMER_OFFSETS;
 /// Transactions.
 pub const TRANSACTION_STATE: &str = "__transaction_state";
 /// Share groups' positions.
