@@ -46,6 +46,15 @@ def test_acks_0_gets_no_answer(broker, topic):
         until("the record is there", lambda: struct.unpack(">q", w.ask(wire.list_offsets(3, t))[-8:])[0] == 1)
 
 
+def test_what_acks_1_has_answered_shows_in_the_next_list_offsets(broker, topic):
+    """Alone in the ISR, a leader's answer means that the record can be read, also where reading waits for the disk."""
+    t = topic()
+    with wire.Wire(broker) as w:
+        for n in range(200):
+            assert wire.produce_answer(w.ask(wire.produce(n, t, wire.values_batch([b"%d" % n]), acks=1))) == (0, n)
+            assert struct.unpack(">q", w.ask(wire.list_offsets(n, t))[-8:])[0] == n + 1
+
+
 def test_a_slow_reader_holds_nobody_up(broker, topic):
     """A client that asks for far more than it reads costs a bounded little, and gets everything in the end."""
     t = topic(config={"max.message.bytes": "2000000"})

@@ -424,12 +424,7 @@ impl Partition {
 
     /// Follows the high watermark. The sender goes away when the partition is not led here any more.
     pub fn watch_high_watermark(&self) -> watch::Receiver<Offset> {
-        let mut state = self.state.lock();
-        let high_watermark = state.high_watermark;
-        if !matches!(state.role, Role::Leader { .. }) {
-            return watch::channel(high_watermark).1;
-        }
-        state.watch.get_or_insert_with(|| watch::channel(high_watermark).0).subscribe()
+        self.state.lock().watch_high_watermark()
     }
 
     /// What an error of the log means to the client; takes the partition offline where it must.
@@ -562,6 +557,14 @@ impl State {
         };
         self.sync = next;
         ask
+    }
+
+    pub(super) fn watch_high_watermark(&mut self) -> watch::Receiver<Offset> {
+        let high_watermark = self.high_watermark;
+        if !matches!(self.role, Role::Leader { .. }) {
+            return watch::channel(high_watermark).1;
+        }
+        self.watch.get_or_insert_with(|| watch::channel(high_watermark).0).subscribe()
     }
 
     fn advance_high_watermark(&mut self, to: Offset) {

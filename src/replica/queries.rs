@@ -50,6 +50,27 @@ impl OffsetAt {
 }
 
 impl Partition {
+    /// Waits until everything that was appended before this call may be read, if this broker is the only in-sync
+    /// replica; with others, that is theirs to say. Returns early if the partition is not led here any more.
+    ///
+    /// A producer with acks=1 is answered before the sync that raises the high watermark. Where a replica is alone,
+    /// Kafka raises it before it answers, and clients count on it: they ask for the end of a log, or for a time, to see
+    /// what they have just written.
+    pub async fn settled(&self) {
+        let (end, mut high_watermark) = {
+            let mut state = self.lock();
+            let alone = matches!(state.role, Role::Leader { isr_len: 0..=1, .. });
+            let high_watermark = state.high_watermark;
+            let end = state.log_if_any().map_or(0, |log| log.log_end_offset());
+            if !alone || end <= high_watermark {
+                return;
+            }
+            (end, state.watch_high_watermark())
+        };
+        // An error says that the partition has been given up, which the question itself will find.
+        let _led_elsewhere = high_watermark.wait_for(|&readable| readable >= end).await;
+    }
+
     /// Looks an offset up. `None` if there is no such record. May read from the disk, see
     /// [`OffsetQuery::reads_the_disk`].
     pub fn find_offset(

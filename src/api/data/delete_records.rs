@@ -27,6 +27,7 @@ impl Api for DeleteRecords {
                 };
                 let deleted = match partition {
                     Ok(partition) => {
+                        partition.settled().await;
                         let work = move || partition.delete_records(wanted.offset);
                         let done = cx.broker.tasks.run_blocking(work).await;
                         done.unwrap_or(Err(ErrorCode::NotLeaderOrFollower))

@@ -96,6 +96,9 @@ async fn look_up(
         timestamp => OffsetQuery::AtOrAfter(timestamp, isolation),
     };
     let epoch = wanted.current_leader_epoch;
+    if query != OffsetQuery::Earliest {
+        partition.settled().await;
+    }
     if !query.reads_the_disk() {
         return partition.find_offset(query, epoch);
     }
