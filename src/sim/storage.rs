@@ -20,8 +20,11 @@ use crate::storage::{
     AppendBy, AppendError, CleanupPolicy, Log, LogConfig, Manager, ManagerConfig, ReadError, StorageError,
 };
 use crate::types::{LeaderEpoch, Ms, Offset, Rng, TopicId, TopicPartition};
-use crate::wire::batch::batches;
+use crate::wire::batch::{BatchHeader, batches};
 use crate::wire::records::BatchBuilder;
+
+/// Batches that a producer may have in flight, and retries.
+const RETRIED_BATCHES: usize = 5;
 
 /// What may be varied.
 #[derive(Clone, Debug)]
@@ -73,6 +76,26 @@ struct Model {
     producer_epoch: i16,
     /// True while a deletion was under way when the power went.
     maybe_deleted: bool,
+}
+
+impl Model {
+    /// The batches whose retry must be recognised, the newest first: the last ones of the producer's epoch that are not
+    /// deleted.
+    fn retriable(&self, start: Offset) -> impl Iterator<Item = (Offset, &Written)> {
+        let newest = self.batches.values().next_back().map(Written::producer_epoch);
+        self.batches
+            .iter()
+            .rev()
+            .map(|(&base, written)| (base, written))
+            .take_while(move |(base, written)| *base >= start && Some(written.producer_epoch()) == newest)
+            .take(RETRIED_BATCHES)
+    }
+}
+
+impl Written {
+    fn producer_epoch(&self) -> i16 {
+        BatchHeader::new(&self.bytes).map_or(-1, |header| header.producer_epoch())
+    }
 }
 
 /// Storage and model.
@@ -246,12 +269,13 @@ impl World {
 
     fn append(&mut self, tp: &TopicPartition) -> Result<(), Stop> {
         let (count, size) = (1 + self.rng.below(4) as i32, self.rng.below(120) as usize);
-        let retry = self.rng.chance(6);
+        let (retry, back) = (self.rng.chance(6), self.rng.below(RETRIED_BATCHES as u64) as usize);
         let (now, epoch, config) = (self.now, self.epoch, self.config.clone());
         let (log, model) = self.parts(tp)?;
-        let last = model.batches.iter().next_back().filter(|_| retry && model.next_sequence > 0);
-        let (sequence, count, expected) = match last {
-            Some((&base, written)) => (written.sequence, written.count, Some(base)),
+        let start = log.log_start_offset();
+        let retried = if retry && model.next_sequence > 0 { model.retriable(start).nth(back) } else { None };
+        let (sequence, count, expected) = match retried {
+            Some((base, written)) => (written.sequence, written.count, Some(base)),
             None => (model.next_sequence, count, None),
         };
         let mut builder = BatchBuilder::new(0).producer(1000, model.producer_epoch, sequence);
@@ -484,11 +508,9 @@ fn check_content(tp: &TopicPartition, log: &mut Log, model: &Model) -> Result<()
 }
 
 fn check_producer(tp: &TopicPartition, log: &mut Log, model: &mut Model) -> Result<(), Stop> {
-    let end = log.log_end_offset();
+    let (start, end) = (log.log_start_offset(), log.log_end_offset());
     let Some((&base, written)) = model.batches.iter().next_back() else { return Ok(()) };
-    let header = crate::wire::batch::BatchHeader::new(&written.bytes)
-        .ok_or_else(|| Stop::Broken("a batch without a header".to_owned()))?;
-    model.producer_epoch = header.producer_epoch();
+    model.producer_epoch = written.producer_epoch();
     if base < log.log_start_offset() && written.last >= model.synced {
         // Never durable, and not in the log any more.
         model.batches.clear();
@@ -501,6 +523,13 @@ fn check_producer(tp: &TopicPartition, log: &mut Log, model: &mut Model) -> Resu
     let last = found.last_batch().map(|batch| (batch.first_offset(), batch.last_sequence));
     let expected = (base, written.sequence + written.count - 1);
     ensure!(last == Some(expected), "{tp}: producer {last:?} not {expected:?}, end {end}");
+    let known: Vec<Offset> = found.batches().iter().map(|batch| batch.first_offset()).collect();
+    for (base, _) in model.retriable(start) {
+        ensure!(
+            known.contains(&base),
+            "{tp}: a retry of the batch at {base} would not be known, only {known:?}"
+        );
+    }
     Ok(())
 }
 

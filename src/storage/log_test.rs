@@ -403,12 +403,81 @@ fn producers_survive_clean_and_unclean_stops() {
         let (_manager, mut log) = log_on(&disk, small());
         assert_eq!(log.log_end_offset(), 50);
         assert!(send(&mut log, 49).unwrap().duplicate);
-        if !clean {
-            assert!(send(&mut log, 45).unwrap().duplicate, "all five are known");
+        for sequence in 45..49 {
+            let again = send(&mut log, sequence).unwrap();
+            assert!(again.duplicate && again.first_offset == i64::from(sequence), "all five are known");
         }
         assert!(matches!(send(&mut log, 51), Err(AppendError::Producer(_))));
         assert_eq!(send(&mut log, 50).unwrap().first_offset, 50);
     }
+}
+
+#[test]
+fn any_of_the_last_five_batches_may_be_retried_after_a_power_loss_at_any_disk_call() {
+    const BATCHES: i32 = 24;
+    // Three batches fill a segment, so that the last five lie in two or three of them.
+    let config = Arc::new(LogConfig { segment_bytes: 520, ..LogConfig::clone(&small()) });
+    let send = |log: &mut Log, producer: i64, i: i32| {
+        let mut builder = BatchBuilder::new(0).producer(producer, 1, i * 2);
+        for _ in 0..2 {
+            builder.append(NOW + i64::from(i), Some(b"key"), Some(&[i as u8; 30]));
+        }
+        append(log, &builder.finish())
+    };
+    // Sends in turn for two producers, the second one slower; gives back where the disk failed.
+    let produce = |manager: &Manager, log: &mut Log| -> Vec<(i64, i32, Offset)> {
+        let mut sent = Vec::new();
+        for i in 0..BATCHES {
+            let rounds = [Some((7, i)), (i % 3 == 0).then_some((8, i / 3))];
+            for (producer, i) in rounds.into_iter().flatten() {
+                let Ok(info) = send(log, producer, i) else { return sent };
+                sent.push((producer, i, info.first_offset));
+            }
+            if i % 2 == 1 && log.sync_now().is_err() {
+                return sent;
+            }
+            // The recovery point goes forward, so that recovery begins at a snapshot.
+            manager.tick(NOW + Ms::from(i) * 60_000);
+        }
+        sent
+    };
+    let mut call = 0;
+    loop {
+        let disk = SimDisk::new();
+        let (manager, mut log) = log_on(&disk, config.clone());
+        disk.lose_power_at(disk.calls() + call);
+        let sent = produce(&manager, &mut log);
+        let ended = !disk.is_without_power();
+        drop((manager, log));
+        disk.crash(&mut Rng::new(call));
+        let (_manager, mut log) = log_on(&disk, config.clone());
+        let end = log.log_end_offset();
+        for producer in [7, 8] {
+            let known = log.active_producers().unwrap().into_iter().find(|found| found.0 == producer);
+            // What was under way when the power went is in the log or is not.
+            let next = known.map_or(0, |(_, entry)| (entry.last_sequence() + 1) / 2);
+            let there = sent.iter().filter(|s| s.0 == producer && s.2 < end);
+            assert!(there.clone().count() as i32 <= next, "call {call}");
+            for &(_, i, offset) in there.filter(|s| s.1 >= next - 5) {
+                let again =
+                    send(&mut log, producer, i).unwrap_or_else(|e| panic!("call {call}, batch {i}: {e}"));
+                assert!(again.duplicate && again.first_offset == offset, "call {call}: {again:?}");
+            }
+            assert_eq!(log.log_end_offset(), end);
+        }
+        for (producer, count) in [(7, BATCHES), (8, BATCHES / 3)] {
+            let known = log.active_producers().unwrap().into_iter().find(|found| found.0 == producer);
+            let next = known.map_or(0, |(_, entry)| (entry.last_sequence() + 1) / 2);
+            for i in next..=count {
+                assert!(!send(&mut log, producer, i).unwrap().duplicate, "call {call}, batch {i}");
+            }
+        }
+        if ended {
+            break;
+        }
+        call += 1;
+    }
+    assert!(call > 60, "{call}");
 }
 
 #[test]

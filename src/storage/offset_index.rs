@@ -35,6 +35,14 @@ impl OffsetIndex {
         }
     }
 
+    /// The last position in the index at or below `position`, else 0.
+    pub(super) fn position_before(&self, position: u32) -> std::io::Result<u32> {
+        match self.partition_point(|e| e.position <= position)? {
+            0 => Ok(0),
+            n => Ok(self.get(n - 1)?.position),
+        }
+    }
+
     /// True unless the entries are out of order or point behind `size`, the length of the segment.
     pub(super) fn is_sane(&self, size: u32) -> bool {
         self.last().is_none_or(|last| last.position < size)
@@ -87,6 +95,8 @@ mod tests {
         let loaded = OffsetIndex::load(file.clone()).unwrap().unwrap();
         assert_eq!(loaded.len(), 2000);
         assert_eq!(loaded.lookup(9999).unwrap(), 99_900);
+        assert_eq!(loaded.position_before(799).unwrap(), 700);
+        assert_eq!(loaded.position_before(0).unwrap(), 0);
         assert_eq!(loaded.sane_prefix(200_000).unwrap(), 2000);
         assert_eq!(loaded.sane_prefix(1000).unwrap(), 10);
         let mut cut = loaded;

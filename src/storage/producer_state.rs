@@ -8,7 +8,7 @@
 //! [`ProducerState::apply`] notes one that was, and cannot fail. Replay of a log and the follower's path are `apply` alone.
 //!
 //! All of it is in memory; [`ProducerState::to_bytes`] is the content of Kafka's `.snapshot` files. These hold only the
-//! last batch of each producer, so that after a crash behind a fresh snapshot the retries of the others in flight would
+//! last batch of each producer, so that after a restart behind a fresh snapshot the retries of the others in flight would
 //! look out of order: [`ProducerState::recall_batches`] takes them from the log before the snapshot.
 //!
 //! A partition without producers costs a few words and no allocation.
@@ -28,6 +28,8 @@ const SNAPSHOT_VERSION: i16 = 1;
 const SNAPSHOT_HEADER_BYTES: usize = 10;
 const SNAPSHOT_CHECKSUMMED_FROM: usize = 6;
 const SNAPSHOT_ENTRY_BYTES: usize = 46;
+/// A producer that is this much older than the newest one has given up its retries, whose default is two minutes.
+const RETRY_MS_MAX: Ms = 15 * 60_000;
 /// No epoch was seen yet.
 const NO_EPOCH: ProducerEpoch = -1;
 
@@ -516,6 +518,17 @@ impl ProducerState {
         }
     }
 
+    /// True if a producer that may still retry has batches before those that are known here.
+    pub fn misses_batches(&self) -> bool {
+        let newest = self.producers.values().map(|entry| entry.last_timestamp).max().unwrap_or(-1);
+        self.producers.values().any(|entry| {
+            let oldest = entry.batches().first();
+            usize::from(entry.batch_count) < BATCHES_RETAINED
+                && oldest.is_some_and(|batch| batch.last_sequence >= 0 && batch.first_sequence() != 0)
+                && newest.saturating_sub(entry.last_timestamp) <= RETRY_MS_MAX
+        })
+    }
+
     /// Takes over the older batches that a snapshot leaves out. `tail` is the state that comes of replaying only the last
     /// part of the log before the snapshot's offset, from anywhere, into an empty state.
     ///
@@ -529,6 +542,7 @@ impl ProducerState {
                 && found.epoch == entry.epoch
                 && place(found).is_some()
                 && place(found) == place(entry)
+                && found.batch_count > entry.batch_count
             {
                 (entry.batches, entry.batch_count) = (found.batches, found.batch_count);
             }

@@ -24,6 +24,7 @@
 //! lost sectors in between cannot be told from a lost write.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::checkpoint::read_lines;
@@ -50,6 +51,9 @@ const BATCH_BYTES_MAX: usize = 1 << 30;
 const SNAPSHOT_BYTES_MAX: u64 = 1 << 30;
 /// What a disk writes as one.
 const SECTOR: usize = 512;
+/// How many bytes before a producer snapshot are read for the batches that it leaves out, in one attempt after another
+/// until no producer misses any. Five batches of the default size in flight are in the third one.
+const RECALL_BYTES: [u64; 4] = [64 << 10, 1 << 20, 16 << 20, 64 << 20];
 
 /// Suffix of segments that compaction is writing.
 const CLEANED: &str = ".cleaned";
@@ -568,12 +572,21 @@ fn replay_producers(log: &mut Log, recovered_from: Offset) -> Result<(), Storage
         files.disk.remove_file(&path).at(&path)?;
     }
     let from = state.end_offset();
+    let interval = log.config.index_interval_bytes;
+    recall_batches(files, &mut log.segments, interval, &mut state);
     let mut aborted: Vec<(usize, Vec<AbortedTxn>)> = Vec::new();
     if from < log.end || recovered_from < log.end {
         let first = log.segments.floor(from);
         for (i, segment) in log.segments.iter_mut().enumerate().skip(first) {
             let mut ended = Vec::new();
-            replay_segment(files, segment, from, log.config.index_interval_bytes, &mut state, &mut ended)?;
+            let begin = if from <= segment.base {
+                Some(0)
+            } else {
+                segment.find(files, from, interval)?.map(|batch| batch.position)
+            };
+            if let Some(begin) = begin {
+                replay_segment(files, segment, begin, from..Offset::MAX, &mut state, &mut ended)?;
+            }
             if segment.base >= recovered_from {
                 aborted.push((i, ended));
             }
@@ -589,24 +602,74 @@ fn replay_producers(log: &mut Log, recovered_from: Offset) -> Result<(), Storage
     Ok(())
 }
 
+/// Brings back the batches that a snapshot leaves out, so that a late retry of one is known as such. Kafka keeps the last
+/// batch of each producer only and refuses the retry of the four before it as out of order.
+///
+/// What cannot be read is left out: the log can be used without.
+fn recall_batches(files: Files<'_>, segments: &mut Segments, interval: u32, state: &mut ProducerState) {
+    let upto = state.end_offset();
+    for bytes in RECALL_BYTES {
+        if !state.misses_batches() {
+            return;
+        }
+        match replay_before(files, segments, upto, bytes, interval) {
+            Ok((tail, is_all)) => {
+                state.recall_batches(&tail);
+                if is_all {
+                    return;
+                }
+            }
+            Err(error) => {
+                tracing::warn!(log = %files.dir.display(), %error, "retries of older batches will not be known");
+                return;
+            }
+        }
+    }
+}
+
+/// The state after the last `bytes` of log below `upto`, and whether that is all there is.
+fn replay_before(
+    files: Files<'_>,
+    segments: &mut Segments,
+    upto: Offset,
+    bytes: u64,
+    interval: u32,
+) -> Result<(ProducerState, bool), StorageError> {
+    let last = segments.floor(upto);
+    let mut begin = (0, 0);
+    let mut left = bytes;
+    let mut is_all = true;
+    for i in (0..=last).rev() {
+        let Some(segment) = segments.get_mut(i).filter(|segment| segment.base < upto) else { continue };
+        let end = match segment.find(files, upto, interval)? {
+            Some(batch) => batch.position,
+            None => segment.size,
+        };
+        if u64::from(end) > left {
+            begin = (i, segment.position_before(files, end - left as u32, interval)?);
+            is_all = begin == (0, 0);
+            break;
+        }
+        left -= u64::from(end);
+    }
+    let mut tail = ProducerState::default();
+    for (i, segment) in segments.iter_mut().enumerate().take(last + 1).skip(begin.0) {
+        let position = if i == begin.0 { begin.1 } else { 0 };
+        replay_segment(files, segment, position, 0..upto, &mut tail, &mut Vec::new())?;
+    }
+    Ok((tail, is_all))
+}
+
+/// Replays the batches from position `begin` on that end within `offsets`.
 fn replay_segment(
     files: Files<'_>,
     segment: &mut Segment,
-    from: Offset,
-    interval: u32,
+    begin: u32,
+    offsets: Range<Offset>,
     state: &mut ProducerState,
     ended: &mut Vec<AbortedTxn>,
 ) -> Result<(), StorageError> {
-    let base = segment.base;
-    let path = files.path(base, LOG);
-    let begin = if from <= base {
-        0
-    } else {
-        match segment.find(files, from, interval)? {
-            Some(batch) => batch.position,
-            None => return Ok(()),
-        }
-    };
+    let path = files.path(segment.base, LOG);
     let file = segment.file(files)?;
     let mut reader = Chunks::new(file, segment.size);
     let mut position = begin;
@@ -616,7 +679,10 @@ fn replay_segment(
             |why: String| StorageError::Corrupt { path: path.clone(), position: u64::from(position), why };
         let batch = Batch::first_of(bytes).map_err(|e| corrupt(e.to_string()))?;
         let header = batch.header();
-        if header.has_producer_id() && header.last_offset() >= from {
+        if header.last_offset() >= offsets.end {
+            break;
+        }
+        if header.has_producer_id() && header.last_offset() >= offsets.start {
             let completed = state.replay(&batch).map_err(|e: ReplayError| corrupt(e.to_string()))?;
             if let Some(txn) = completed.filter(|txn| txn.aborted) {
                 ended.push(AbortedTxn::from(txn));

@@ -559,6 +559,18 @@ impl Segment {
         Ok(None)
     }
 
+    /// Where a batch begins that the index knows of, at or below `position`; 0 if it knows none.
+    pub(super) fn position_before(
+        &mut self,
+        files: Files<'_>,
+        position: u32,
+        interval: u32,
+    ) -> Result<u32, StorageError> {
+        self.load_indexes(files, interval)?;
+        let Some(indexes) = &self.indexes else { return Ok(0) };
+        indexes.offsets.position_before(position).at(&files.path(self.base, INDEX))
+    }
+
     /// The first batch that is not below the time index's hint for `timestamp`: where a search by time
     /// begins.
     pub(super) fn time_hint(
