@@ -32,7 +32,7 @@ pub enum DecodeError {
     /// Text is not UTF-8.
     #[error("text is not UTF-8")]
     Utf8,
-    /// The marker before a nullable struct is neither -1 nor 1.
+    /// The marker before a nullable struct is neither -1 nor 1; in a tagged field, neither 0 nor 1.
     #[error("a nullable struct begins with {0}")]
     Marker(i8),
     /// A tagged field does not have the size that stands before it.
@@ -72,13 +72,28 @@ pub struct Cx {
     pub flexible: bool,
     /// Whether this value may be null.
     pub nullable: bool,
+    /// Whether this value is a tagged field itself: there Kafka says with another number that a struct is null.
+    pub tagged: bool,
 }
 
 impl Cx {
     /// The same for a value that may be null or not.
     #[inline]
     pub fn nullable(self, nullable: bool) -> Cx {
-        Cx { nullable, ..self }
+        Cx { nullable, tagged: false, ..self }
+    }
+
+    /// The same for a tagged field that may be null or not.
+    #[inline]
+    pub fn in_tag(self, nullable: bool) -> Cx {
+        Cx { nullable, tagged: true, ..self }
+    }
+
+    /// What stands before a struct that is null: a byte -1, and in a tagged field a variable-length 0. Before one
+    /// that is not null stands 1 in both.
+    #[inline]
+    pub fn null_struct(self) -> i8 {
+        if self.tagged { 0 } else { -1 }
     }
 }
 

@@ -115,7 +115,7 @@ macro_rules! structure {
                     put_varint(buf, count);
                     $(
                         if versions!($($($t)+)?).has(version) && self.$field != default.$field {
-                            let cx = cx.nullable(versions!($($($n)+)?).has(version));
+                            let cx = cx.in_tag(versions!($($($n)+)?).has(version));
                             put_varint(buf, tag_or_zero!($($tag)?));
                             put_varint(buf, Field::size(&self.$field, cx) as u32);
                             Field::encode(&self.$field, buf, cx)?;
@@ -139,7 +139,7 @@ macro_rules! structure {
                     let mut count = 0u32;
                     $(
                         if versions!($($($t)+)?).has(version) && self.$field != default.$field {
-                            let cx = cx.nullable(versions!($($($n)+)?).has(version));
+                            let cx = cx.in_tag(versions!($($($n)+)?).has(version));
                             let bytes = Field::size(&self.$field, cx);
                             size += varint_size(tag_or_zero!($($tag)?)) + varint_size(bytes as u32) + bytes;
                             count += 1;
@@ -167,7 +167,7 @@ macro_rules! structure {
                         $(
                             if versions!($($($t)+)?).has(version) && tag == tag_or_zero!($($tag)?) {
                                 out.$field =
-                                    Field::decode(value, cx.nullable(versions!($($($n)+)?).has(version)))?;
+                                    Field::decode(value, cx.in_tag(versions!($($($n)+)?).has(version)))?;
                                 return Ok(true);
                             }
                         )*
@@ -179,8 +179,8 @@ macro_rules! structure {
         }
 
         impl $crate::schema::codec::Nullable for $name {
-            fn encode_null<B: bytes::BufMut>(buf: &mut B, _: $crate::schema::codec::Cx) {
-                buf.put_i8(-1);
+            fn encode_null<B: bytes::BufMut>(buf: &mut B, cx: $crate::schema::codec::Cx) {
+                buf.put_i8(cx.null_struct());
             }
             fn null_size(_: $crate::schema::codec::Cx) -> usize {
                 1
@@ -201,7 +201,7 @@ macro_rules! structure {
                 cx: $crate::schema::codec::Cx,
             ) -> Result<Option<Self>, $crate::schema::codec::DecodeError> {
                 match <i8 as $crate::schema::codec::Field>::decode(buf, cx)? {
-                    -1 => Ok(None),
+                    null if null == cx.null_struct() => Ok(None),
                     1 => $crate::schema::codec::Field::decode(buf, cx).map(Some),
                     other => Err($crate::schema::codec::DecodeError::Marker(other)),
                 }
@@ -233,6 +233,7 @@ macro_rules! message {
                     version,
                     flexible: Self::LAYOUT.flexible.has(version),
                     nullable: false,
+                    tagged: false,
                 })
             }
 

@@ -15,7 +15,7 @@ use crate::wire::records::{RecordError, Records};
 
 /// The most that one batch's records may decompress to.
 const BATCH_BYTES_MAX: usize = 256 << 20;
-/// Warnings about records that cannot be read, per load; the rest is only counted.
+/// Warnings about records of unknown types, and about records that cannot be read, per load; the rest is only counted.
 const WARNINGS_MAX: usize = 10;
 
 /// Why a partition cannot be loaded.
@@ -145,7 +145,13 @@ fn replay_batch<S: Shard>(
                 loaded.records += 1;
                 S::replay(hard, offset, Entry::Record { producer, record });
             }
-            Ok(None) => loaded.ignored += 1,
+            Ok(None) => {
+                loaded.ignored += 1;
+                if loaded.ignored <= WARNINGS_MAX as u64 {
+                    let kind = key.as_ref().and_then(|key| key.first_chunk()).map(|kind| i16::from_be_bytes(*kind));
+                    tracing::warn!(offset, kind, "left a record alone that is of an unknown type");
+                }
+            }
             Err(error) => {
                 loaded.unreadable += 1;
                 if loaded.unreadable <= WARNINGS_MAX as u64 {

@@ -96,6 +96,30 @@ async fn what_is_committed_is_found_again_by_the_next_leader() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn records_of_unknown_types_and_damaged_ones_do_not_keep_a_partition_from_loading() {
+    let log = Arc::new(MemoryLog::new(0));
+    let first = groups(Codec::None);
+    elected(&first, log.clone()).await;
+    first.request(0, commit(1)).await.unwrap();
+    first.resigned(0, Some(1));
+    let mut strange = crate::wire::records::BatchBuilder::new(0);
+    // A type of some later version; an offset of a version that there is not; a key too short for a type; no key.
+    strange.append(0, Some(&[0, 99, 1, 2, 3]), Some(&[7]));
+    strange.append(0, Some(&[0, 1, 0, 1, b'g', 0, 1, b't', 0, 0, 0, 0]), Some(&[0, 77, 1]));
+    strange.append(0, Some(&[0]), None);
+    strange.append(0, None, Some(&[1]));
+    log.append(strange.finish()).unwrap();
+    let mut hard = <GroupShard as crate::coordinator::shard::Shard>::Hard::default();
+    let loaded = loader::load::<GroupShard>(&*log, 1 << 20, &mut hard).await.unwrap();
+    assert_eq!((loaded.records, loaded.ignored, loaded.unreadable), (1, 1, 3));
+    let second = groups(Codec::None);
+    elected(&second, Arc::new(log.led_again(1))).await;
+    assert_eq!(fetched(&second).await, 1);
+    second.request(0, commit(2)).await.unwrap();
+    assert_eq!(fetched(&second).await, 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn no_reply_leaves_before_what_it_saw_is_replicated() {
     let groups = groups(Codec::None);
     let log = Arc::new(MemoryLog::new(0));

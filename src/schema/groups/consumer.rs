@@ -69,7 +69,8 @@ message! {
         subscribed_topic_regex: Option<String>, [0+], null [0+], default Some(Default::default());
         rebalance_timeout_ms: i32, [0+], default -1;
         server_assignor: Option<String>, [0+], null [0+], default Some(Default::default());
-        classic_member_metadata: Option<ClassicMemberMetadata>, [0+], null [0+], tag 0 [0+];
+        classic_member_metadata: Option<ClassicMemberMetadata>, [0+], null [0+], tag 0 [0+],
+            default Some(Default::default());
     }
 }
 

@@ -263,6 +263,41 @@ mod tests {
         }
     }
 
+    /// Values that Apache Kafka 4.3.1 wrote: a member of the consumer protocol, one of the classic protocol, and one
+    /// that nothing was set in.
+    #[test]
+    fn a_null_struct_in_a_tagged_field_is_read_as_kafka_writes_it() {
+        let members: [(&[u8], Option<ClassicMemberMetadata>); 3] = [
+            (b"\0\0\x02i\0\x02c\x03/h\x02\x02t\0\0\0\x03\xe8\x06range\x01\0\x01\0", None),
+            (
+                b"\0\0\x02i\0\x02c\x03/h\x02\x02t\0\0\0\x03\xe8\x06range\
+                  \x01\0\x12\x01\0\0\xaf\xc8\x02\x06range\x04\x01\x02\x03\0\0",
+                Some(ClassicMemberMetadata {
+                    session_timeout_ms: 45_000,
+                    supported_protocols: vec![ClassicProtocol {
+                        name: "range".into(),
+                        metadata: Bytes::from_static(&[1, 2, 3]),
+                    }],
+                }),
+            ),
+            (b"\0\0\x01\x01\x01\x01\x01\x01\xff\xff\xff\xff\x01\0", Some(Default::default())),
+        ];
+        let key = ConsumerGroupMemberMetadataKey { group_id: "g".into(), member_id: "m".into() };
+        let key = GroupRecord::ConsumerGroupMemberMetadata(key, None).encode().unwrap().0;
+        for (kafkas, classic) in members {
+            let value = Bytes::from_static(kafkas);
+            let record = GroupRecord::decode(&key, Some(&value)).unwrap();
+            let GroupRecord::ConsumerGroupMemberMetadata(_, Some(member)) = &record else {
+                panic!("{record:?}")
+            };
+            assert_eq!(member.classic_member_metadata, classic);
+            if classic.is_none() {
+                assert_eq!((member.client_id.as_str(), member.rebalance_timeout_ms), ("c", 1000));
+            }
+            assert_eq!(record.encode().unwrap(), (key.clone(), Some(value)));
+        }
+    }
+
     #[test]
     fn the_legacy_key_means_the_same() {
         let key = Bytes::from_static(&[0, 0, 0, 1, b'g', 0, 1, b't', 0, 0, 0, 2]);
