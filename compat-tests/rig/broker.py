@@ -95,12 +95,15 @@ class Broker:
             return [str(places.OTTLA), "start", "--config", str(self.config)]
         return kafka_command("-Xmx768M", "kafka.Kafka", str(self.config))
 
-    def format(self):
-        """Kafka wants its directory formatted by a tool; ottla formats itself."""
-        if self.kind == "kafka" and not (self.data / "meta.properties").exists():
-            command = kafka_command("-Xmx256M", "kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(self.config))
-            done = subprocess.run(command, capture_output=True, text=True)
-            assert done.returncode == 0, done.stdout + done.stderr
+    def format(self, release=None):
+        """Kafka wants its directory formatted by a tool; ottla formats itself, unless it is to begin as some release."""
+        if (self.data / "meta.properties").exists() or (self.kind == "ottla" and release is None):
+            return
+        args = ["format", "-t", CLUSTER_ID, "-c", str(self.config)] + (["-r", release] if release else [])
+        kafkas = ["-Xmx256M", "kafka.tools.StorageTool"]
+        command = [str(places.OTTLA), *args] if self.kind == "ottla" else kafka_command(*kafkas, *args)
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
 
     def launch(self, command=None):
         """Starts the process and does not wait for it to be ready."""
