@@ -60,6 +60,8 @@ impl Disk for OsDisk {
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        // The parent of a relative path of one name is the empty path, which nobody can open.
+        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
         std::fs::File::open(path)?.sync_all()
     }
 
@@ -230,6 +232,14 @@ mod tests {
         assert_eq!(read_file(&OsDisk, &path, 100).unwrap(), b"second");
         assert_eq!(read_file(&OsDisk, &path, 3).unwrap_err().kind(), io::ErrorKind::InvalidData);
         assert_eq!(OsDisk.list(dir.path()).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn the_parent_of_a_relative_name_can_be_synced() {
+        // Tests run in the package's directory.
+        let parent = Path::new("Cargo.toml").parent().unwrap();
+        assert_eq!(parent, Path::new(""));
+        OsDisk.sync_dir(parent).unwrap();
     }
 
     #[test]

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use thiserror::Error;
 
-use crate::env::disk::{OpenMode, read_exact_at, read_file, replace_file};
+use crate::env::disk::{OpenMode, put_in_place, read_exact_at, read_file, replace_file, write_beside};
 use crate::env::{Disk, File};
 use crate::types::{LeaderEpoch, Ms, NodeId, Offset};
 use crate::wire::batch::{Batch, BatchHeader, HEADER_BYTES, MAGIC};
@@ -30,6 +30,8 @@ use super::types::{Entry, LogId, Payload, Voter, log_id, term_of};
 /// Names the first offset and index of a log that has lost its front.
 const START_FILE: &str = "ottla-log-start";
 const EPOCHS_FILE: &str = "leader-epoch-checkpoint";
+/// A larger file of epochs is written anew.
+const EPOCHS_BYTES_MAX: u64 = 16 << 20;
 /// Largest batch that is read: twice what one proposal may hold.
 const BATCH_BYTES_MAX: usize = 64 << 20;
 /// Largest file of a segment, whatever the configuration says; keeps positions and memory in bounds.
@@ -185,6 +187,7 @@ impl MetadataLog {
             log.write_start()?;
         }
         log.recount_epochs();
+        log.mend_epochs()?;
         Ok(log)
     }
 
@@ -455,8 +458,8 @@ impl MetadataLog {
         self.sync_last()?;
         let path = self.dir.join(segment_name(base));
         let made = self.disk.open(&path, OpenMode::Create).and_then(|file| {
+            // What is in it is synced before any of it counts; its name must not be lost then.
             file.set_len(0)?;
-            file.sync()?;
             self.disk.sync_dir(&self.dir)?;
             Ok(file)
         });
@@ -501,16 +504,38 @@ impl MetadataLog {
         }
     }
 
+    /// Writes the epochs down for Kafka and its tools. They are never read here but counted anew when the log is opened,
+    /// so that a start and an election need not wait for them to be on disk.
     fn write_epochs(&mut self) -> Result<(), MetadataLogError> {
         let path = self.dir.join(EPOCHS_FILE);
+        let text = self.epochs_text();
+        let written = write_beside(&*self.disk, &path, text.as_bytes()).map(drop);
+        written.and_then(|()| put_in_place(&*self.disk, &path)).map_err(|e| {
+            self.failed = true;
+            at_path(&path)(e)
+        })
+    }
+
+    fn epochs_text(&self) -> String {
         let mut text = format!("0\n{}\n", self.epochs.len());
         for (epoch, start) in &self.epochs {
             text.push_str(&format!("{epoch} {start}\n"));
         }
-        replace_file(&*self.disk, &path, text.as_bytes()).map_err(|e| {
-            self.failed = true;
-            at_path(&path)(e)
-        })
+        text
+    }
+
+    /// Mends the file of the epochs where a power loss took what was not synced.
+    fn mend_epochs(&mut self) -> Result<(), MetadataLogError> {
+        let path = self.dir.join(EPOCHS_FILE);
+        let found = match read_file(&*self.disk, &path, EPOCHS_BYTES_MAX) {
+            Ok(found) => found,
+            Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidData) => Vec::new(),
+            Err(e) => return Err(at_path(&path)(e)),
+        };
+        if self.epochs.is_empty() || found == self.epochs_text().as_bytes() {
+            return Ok(());
+        }
+        self.write_epochs()
     }
 
     /// Drops the entries after `last`, or all. Durable on return.

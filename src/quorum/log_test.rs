@@ -188,3 +188,24 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_epochs_for_kafka_are_written_anew_where_a_power_loss_took_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut log = open(dir.path()).unwrap();
+    append(&mut log, vec![normal(0, &[40]), normal(1, &[40])]);
+    let disk = Env::os().disk;
+    let path = dir.path().join(EPOCHS_FILE);
+    let whole = read_file(&*disk, &path, 1000).unwrap();
+    assert_eq!(whole, b"0\n1\n1 0\n");
+    drop(log);
+    // It is not synced: its content may be missing, or all of it.
+    for left in [Some(0), Some(3), None] {
+        match left {
+            Some(len) => disk.open(&path, OpenMode::Write).unwrap().set_len(len).unwrap(),
+            None => disk.remove_file(&path).unwrap(),
+        }
+        open(dir.path()).unwrap();
+        assert_eq!(read_file(&*disk, &path, 1000).unwrap(), whole);
+    }
+}

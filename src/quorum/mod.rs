@@ -36,6 +36,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::env::Env;
+use crate::env::disk::{put_in_place, read_file, write_beside};
 use crate::metadata::MetadataImage;
 use crate::metadata::features::METADATA_VERSION;
 use crate::metadata::versions::record_version;
@@ -378,14 +379,16 @@ fn open(
     Ok((log, machine, pristine, has_voters))
 }
 
-/// Kafka's tools look for the topic id beside the log.
+/// Kafka's tools look for the topic id beside the log. Nothing here reads it, so the start does not wait for it to be on
+/// disk: what a power loss took is written again.
 fn write_partition_metadata(env: &Env, dir: &std::path::Path) -> io::Result<()> {
     let path = dir.join("partition.metadata");
-    if env.disk.exists(&path) {
+    let text = format!("version: 0\ntopic_id: {}", crate::types::TopicId::METADATA);
+    if read_file(&*env.disk, &path, text.len() as u64).is_ok_and(|found| found == text.as_bytes()) {
         return Ok(());
     }
-    let text = format!("version: 0\ntopic_id: {}", crate::types::TopicId::METADATA);
-    crate::env::disk::replace_file(&*env.disk, &path, text.as_bytes())
+    write_beside(&*env.disk, &path, text.as_bytes())?;
+    put_in_place(&*env.disk, &path)
 }
 
 /// openraft runs its own tasks; they end when those of the node are killed.
