@@ -77,8 +77,12 @@ class Handed:
         resources = [ConfigResource(ResourceType.TOPIC, name) for name in names] + [ConfigResource(ResourceType.BROKER, "1")]
         configs = {r.name: {c.name: c.value for c in done.result(30).values() if c.source in (1, 2, 3)}
                    for r, done in admin.describe_configs(resources).items()}
-        groups = sorted(g.group_id for g in admin.list_consumer_groups().result(30).valid)
-        return admin.describe_cluster().result(30).cluster_id, ids, configs, groups
+        return admin.describe_cluster().result(30).cluster_id, ids, configs
+
+    def groups(self):
+        """Those that are loaded by now."""
+        admin = self.admin
+        return sorted(g.group_id for g in admin.list_consumer_groups().result(30).valid)
 
 
 @pytest.mark.parametrize("first,second", [("ottla", "kafka"), ("kafka", "ottla")])
@@ -107,9 +111,11 @@ def passed_on(handed, first, second):
     commit(handed, "by-hand", [(11, "m0"), (22, ""), (33, "m2")])
     read_by_members(handed, "members", 500)
     commits = {group: handed.committed(group) for group in ("by-hand", "members")}
-    before = handed.described()
+    before, groups = handed.described(), handed.groups()
+    assert groups == ["by-hand", "members"]
 
     handed.pass_to(second)
+    until("all groups are loaded", lambda: handed.groups() == groups)
     assert handed.described() == before
     assert {group: handed.committed(group) for group in commits} == commits
     for topic in CODECS:
