@@ -6,6 +6,7 @@
 
 mod bench;
 mod fix;
+mod fuzz;
 mod install;
 mod process;
 mod regen;
@@ -40,6 +41,8 @@ enum Command {
     Sim(sim::Args),
     /// Mixed clients while the broker is killed and restarted; a checker looks for what was lost or doubled
     Soak(soak::Args),
+    /// Decoders of foreign bytes, under LLVM's fuzzer for a bounded time
+    Fuzz(fuzz::Args),
     /// Throughput, latency and cost of the broker, beside Apache Kafka's
     Bench(bench::Args),
 }
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
         Command::Test(args) => test::run(&args),
         Command::Sim(args) => sim::run(&args),
         Command::Soak(args) => soak::run(&args),
+        Command::Fuzz(args) => fuzz::run(&args),
         Command::Bench(args) => bench::run(&args),
     };
     if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }

@@ -1,10 +1,12 @@
-//! `cargo dev test`: the README's second command. Builds, installs what real clients need, runs every test.
+//! `cargo dev test`: the README's second command. Builds, installs what real clients need, runs every test,
+//! and every fuzz target for a minute.
 //!
 //! The last line is the sum, alone: `N passed, N failed, N skipped`. In CI (`CI=true`) a compatibility test that was
 //! skipped fails the run: there, everything can be installed.
 
 use std::time::Instant;
 
+use crate::fuzz;
 use crate::install::{self, Missing};
 use crate::process::{cargo, passes, passes_reading, target};
 
@@ -68,7 +70,7 @@ impl Count {
 pub(crate) fn run(args: &Args) -> bool {
     let began = Instant::now();
     let ci = std::env::var("CI").is_ok_and(|v| v == "true" || v == "1");
-    let (mut rust, mut compat) = (Count::default(), Count::default());
+    let (mut rust, mut fuzzed, mut compat) = (Count::default(), Count::default(), Count::default());
     let mut missing = Vec::new();
     let mut good = true;
     if !args.rust_only {
@@ -89,6 +91,15 @@ pub(crate) fn run(args: &Args) -> bool {
             rust.failed += 1; // It did not build, or a test brought its process down.
         }
     }
+    if !args.rust_only && !args.compat_only {
+        match fuzz::a_minute_each() {
+            Ok((clean, failed)) => fuzzed = Count { passed: clean, failed, skipped: 0 },
+            Err(why) => {
+                println!("{why}");
+                fuzzed.failed += 1;
+            }
+        }
+    }
     if !args.rust_only && good {
         if install::python().exists() {
             let mut pytest = std::process::Command::new(install::python());
@@ -103,7 +114,8 @@ pub(crate) fn run(args: &Args) -> bool {
         }
     }
     println!("\n--- all of it, in {} s", began.elapsed().as_secs());
-    for (what, count) in [("Rust tests", &rust), ("compatibility tests", &compat)] {
+    for (what, count) in [("Rust tests", &rust), ("fuzz targets", &fuzzed), ("compatibility tests", &compat)]
+    {
         println!("{what}: {} passed, {} failed, {} skipped", count.passed, count.failed, count.skipped);
     }
     for Missing { what, why } in &missing {
@@ -113,13 +125,10 @@ pub(crate) fn run(args: &Args) -> bool {
         println!("in CI nothing may be skipped: {} compatibility test(s) were", compat.skipped);
         good = false;
     }
-    println!(
-        "{} passed, {} failed, {} skipped",
-        rust.passed + compat.passed,
-        rust.failed + compat.failed,
-        rust.skipped + compat.skipped
-    );
-    good && rust.failed + compat.failed == 0
+    let sum = |of: fn(&Count) -> u64| of(&rust) + of(&fuzzed) + of(&compat);
+    let failed = sum(|count| count.failed);
+    println!("{} passed, {failed} failed, {} skipped", sum(|count| count.passed), sum(|count| count.skipped));
+    good && failed == 0
 }
 
 #[cfg(test)]
