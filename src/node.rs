@@ -214,8 +214,12 @@ async fn bind(env: &Env, config: &BrokerConfig) -> Result<(Vec<Server>, Vec<Endp
             principal: principal
                 .map_or_else(|| "User:ANONYMOUS".into(), |p| format!("{}:{}", p.kind, p.name).into()),
         });
-        let settings =
-            ListenerSettings { info, host: endpoint.host.clone().unwrap_or_default(), port: endpoint.port };
+        let settings = ListenerSettings {
+            info,
+            host: endpoint.host.clone().unwrap_or_default(),
+            port: endpoint.port,
+            send_buffer_bytes: config.socket_send_buffer_bytes,
+        };
         let failed = |source| NodeError::Listen { endpoint: endpoint.to_string(), source };
         let server = Server::bind(env, &settings).await.map_err(failed)?;
         let port = server.local_addr().map_err(failed)?.port();

@@ -45,6 +45,12 @@ pub trait Conn: Send + Sync {
     /// Sends up to `len` bytes of `file` from `offset` without bringing them into the process. `Unsupported` where the
     /// connection can't (TLS, the simulator): then read and write.
     fn try_send_file(&self, file: BorrowedFd<'_>, offset: u64, len: usize) -> io::Result<usize>;
+    /// Bounds what the system holds of what was written and has not arrived, in bytes; the system rounds as it likes.
+    /// Without effect where there is no such bound.
+    fn set_send_buffer(&self, bytes: usize) -> io::Result<()> {
+        let _: usize = bytes;
+        Ok(())
+    }
     /// The other end.
     fn peer_addr(&self) -> io::Result<SocketAddr>;
     /// This end.

@@ -122,6 +122,10 @@ impl Conn for OsConn {
         self.0.try_io(Interest::WRITABLE, || Ok(rustix::fs::sendfile(&self.0, file, Some(&mut offset), len)?))
     }
 
+    fn set_send_buffer(&self, bytes: usize) -> io::Result<()> {
+        socket2::SockRef::from(&self.0).set_send_buffer_size(bytes)
+    }
+
     fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.0.peer_addr()
     }

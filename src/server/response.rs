@@ -79,13 +79,17 @@ impl Outbox {
                 None => return Ok(Progress::Done),
                 Some(Part::Bytes(_)) => self.write_bytes(conn),
                 Some(Part::File(slice)) => {
-                    let len = u64::from(slice.len).min(SEND_BYTES_MAX);
-                    if slice.position + len > self.resident_to && !slice.file.is_resident(slice.position, len)
-                    {
-                        let len = u64::from(slice.len).min(PREFETCH_BYTES);
-                        let file = Arc::clone(&slice.file);
-                        return Ok(Progress::Cold(ColdRead { file, offset: slice.position, len }));
+                    let mut len = u64::from(slice.len).min(SEND_BYTES_MAX);
+                    if slice.position >= self.resident_to {
+                        if !slice.file.is_resident(slice.position, len) {
+                            let len = u64::from(slice.len).min(PREFETCH_BYTES);
+                            let file = Arc::clone(&slice.file);
+                            return Ok(Progress::Cold(ColdRead { file, offset: slice.position, len }));
+                        }
+                        // A peer takes far less at a time than is looked at; what follows is not looked at again.
+                        self.resident_to = slice.position + len;
                     }
+                    len = len.min(self.resident_to - slice.position);
                     self.send_file(conn, len)
                 }
             };
