@@ -103,6 +103,18 @@ pub(crate) fn run(args: &Args) -> bool {
     })
 }
 
+/// Compares the instruction counts of hot parts with the committed ones, built for release. -> whether none grew;
+/// `None`, and a line that says why, where they cannot be counted
+pub(crate) fn check_parts() -> Option<bool> {
+    if let Some(why) = parts::cannot_compare() {
+        println!("\n--- instruction counts: not compared: {why}");
+        return None;
+    }
+    let mut check = Command::new(target().join("release/dev"));
+    check.args(["bench", "parts", "--check"]);
+    Some(passes(cargo(&["build", "--release", "--features", "dev", "--bin", "dev"])) && passes(check))
+}
+
 fn list() {
     println!("cargo dev bench SCENARIO… [--against kafka] [--runs N]\n");
     for scenario in ALL {
