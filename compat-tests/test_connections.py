@@ -146,3 +146,11 @@ def test_an_unknown_version_of_api_versions_is_answered(broker):
         body = w.ask(wire.header(18, 99, 3) + b"\0" + b"\1\1\0")
         correlation, error, count = struct.unpack_from(">ihi", body)
         assert (correlation, error) == (3, 35) and count >= 1, "UNSUPPORTED_VERSION, in version 0, with what there is"
+
+
+def test_a_topic_that_is_made_by_asking_is_there_for_the_next_who_asks(broker, name):
+    """The answer that has it made still says that it is missing, as Kafka's: who looks whether a topic is gone may ask like that."""
+    with wire.Wire(broker) as w:
+        asked = lambda n: wire.metadata_answer(w.ask(wire.metadata(n, [name], make=True)))
+        assert asked(1) == {name: 3}
+        until("it is there", lambda: asked(2) == {name: 0})

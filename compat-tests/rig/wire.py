@@ -71,10 +71,40 @@ def fetch(correlation, topic, offset, partition=0, max_bytes=50 << 20, max_wait_
             + struct.pack(">iiqi", 1, partition, offset, max_bytes))
 
 
-def metadata(correlation, names):
-    """Metadata v4, without making topics."""
+def metadata(correlation, names, make=False):
+    """Metadata v4; `make`: topics that are not there are to be made."""
     body = struct.pack(">i", len(names)) + b"".join(string(n) for n in names)
-    return header(METADATA, 4, correlation) + body + b"\0"
+    return header(METADATA, 4, correlation) + body + (b"\1" if make else b"\0")
+
+
+def metadata_answer(body):
+    """-> error by topic"""
+    at = 8
+
+    def take(form):
+        nonlocal at
+        [value] = struct.unpack_from(form, body, at)
+        at += struct.calcsize(form)
+        return value
+
+    def text():
+        nonlocal at
+        length = take(">h")
+        at += max(length, 0)
+        return body[at - length:at].decode() if length >= 0 else None
+
+    for _ in range(take(">i")):
+        take(">i"), text(), take(">i"), text()
+    text(), take(">i")
+    errors = {}
+    for _ in range(take(">i")):
+        error, name, _internal = take(">h"), text(), take(">b")
+        errors[name] = error
+        for _ in range(take(">i")):
+            take(">h"), take(">i"), take(">i")
+            for _ in range(2):
+                at += 4 * take(">i")
+    return errors
 
 
 def api_versions(correlation):

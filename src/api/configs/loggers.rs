@@ -26,14 +26,18 @@ pub(super) fn entries() -> Vec<Entry> {
 
 /// Changes levels, all or none.
 pub(super) fn alter(changes: &[ConfigChange], validate_only: bool) -> Result<(), ApiError> {
+    // What no logger allows comes first: a client that knows Kafka's loggers is told what it would be told there.
+    for op in changes.iter().map(|change| change.op) {
+        if matches!(op, ConfigOp::Append | ConfigOp::Subtract) {
+            let op = op.name();
+            let why = format!("{op} operation is not allowed for the BROKER_LOGGER resource");
+            return Err(invalid_request(why));
+        }
+    }
     let mut wanted = None;
     for ConfigChange { name, op, value } in changes {
         match op {
-            ConfigOp::Append | ConfigOp::Subtract => {
-                let op = op.name();
-                let why = format!("{op} operation is not allowed for the BROKER_LOGGER resource");
-                return Err(invalid_request(why));
-            }
+            ConfigOp::Append | ConfigOp::Subtract => {}
             ConfigOp::Set | ConfigOp::Delete if name != ROOT => {
                 return Err(invalid_config(format!("Logger {name} does not exist!")));
             }
@@ -63,4 +67,27 @@ pub(super) fn alter(changes: &[ConfigChange], validate_only: bool) -> Result<(),
 
 fn invalid_config(message: String) -> ApiError {
     ApiError::new(ErrorCode::InvalidConfig, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(name: &str, op: ConfigOp, value: &str) -> ConfigChange {
+        ConfigChange { name: name.to_owned(), op, value: Some(value.to_owned()) }
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_in_kafkas_order() {
+        let code = |changes: &[ConfigChange]| alter(changes, true).map_err(|error| error.code);
+        let unknown = change("kafka.server.KafkaRequestHandler", ConfigOp::Set, "INFO");
+        for op in [ConfigOp::Append, ConfigOp::Subtract] {
+            let lists = change("kafka.network.SocketServer", op, "ERROR");
+            assert_eq!(code(&[unknown.clone(), lists]), Err(ErrorCode::InvalidRequest));
+        }
+        assert_eq!(code(&[unknown]), Err(ErrorCode::InvalidConfig));
+        assert_eq!(code(&[change(ROOT, ConfigOp::Set, "OFF")]), Err(ErrorCode::InvalidConfig));
+        assert_eq!(code(&[change(ROOT, ConfigOp::Delete, "")]), Err(ErrorCode::InvalidRequest));
+        assert_eq!(code(&[change(ROOT, ConfigOp::Set, "DEBUG")]), Ok(()));
+    }
 }

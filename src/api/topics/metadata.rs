@@ -41,6 +41,10 @@ impl Api for Metadata {
             }
             Some(wanted) => {
                 let named: Vec<Wanted> = wanted.into_iter().map(Wanted::from).collect();
+                // As on Kafka, a topic that this request has made is still missing in its answer: who looks whether a
+                // deleted topic is gone must not be told that it is there again. Clients ask anew after their backoff,
+                // and find it.
+                let image = cx.broker.image();
                 if request.allow_auto_topic_creation && cx.broker.config.auto_create_topics_enable {
                     auto_create(
                         cx,
@@ -48,7 +52,6 @@ impl Api for Metadata {
                     )
                     .await;
                 }
-                let image = cx.broker.image();
                 let each = named.into_iter();
                 response.topics = each.map(|wanted| wanted.answer(cx, &image, with_operations)).collect();
                 image

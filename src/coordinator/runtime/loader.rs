@@ -148,7 +148,8 @@ fn replay_batch<S: Shard>(
             Ok(None) => {
                 loaded.ignored += 1;
                 if loaded.ignored <= WARNINGS_MAX as u64 {
-                    let kind = key.as_ref().and_then(|key| key.first_chunk()).map(|kind| i16::from_be_bytes(*kind));
+                    let kind =
+                        key.as_ref().and_then(|key| key.first_chunk()).map(|kind| i16::from_be_bytes(*kind));
                     tracing::warn!(offset, kind, "left a record alone that is of an unknown type");
                 }
             }
