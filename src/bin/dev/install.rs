@@ -180,16 +180,42 @@ fn build_java_messages() -> Result<(), String> {
     })
 }
 
+/// The Go that is fetched where there is none, or one that is too old for the clients.
+const GO_VERSION: &str = "1.26.8";
+/// From this release on, Go fetches by itself what a module asks for: 1 and this.
+const GO_SWITCHES_FROM: u32 = 21;
+
 fn go() -> Result<(), String> {
-    if !found("go") {
-        return Err("install Go 1.26 or newer".to_owned()); // Debian's is older than the clients ask for.
-    }
     let client = compat().join("go-client");
     let inputs = ["go.mod", "go.sum", "main.go"].map(|f| PathBuf::from("compat-tests/go").join(f));
     once("go", &inputs, &client, || {
-        quietly(command("go", &["build", "-C", "compat-tests/go", "-o", &client.to_string_lossy(), "."]))
-            .map(|_| ())
+        let build = ["build", "-C", "compat-tests/go", "-o", &client.to_string_lossy(), "."];
+        quietly(command(go_program()?, &build)).map(|_| ())
     })
+}
+
+/// A Go that can build the client.
+fn go_program() -> Result<PathBuf, String> {
+    need(&["go"], &["golang-go"])?;
+    let version = quietly(command("go", &["version"]))?;
+    let minor = version.split("go1.").nth(1).and_then(|rest| rest.split(['.', ' ']).next()?.parse().ok());
+    if minor.is_some_and(|minor: u32| minor >= GO_SWITCHES_FROM) {
+        return Ok("go".into());
+    }
+    // Debian's is older. Newer ones are modules as well, and any Go fetches modules, with their checksums.
+    let cache = compat().join("go-modules");
+    let arch = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
+    let module = format!("golang.org/toolchain@v0.0.1-go{GO_VERSION}.linux-{arch}");
+    let mut fetch = command("go", &["mod", "download", "-modcacherw", &module]);
+    fetch.env("GOMODCACHE", &cache);
+    quietly(fetch)?;
+    let home = cache.join(&module);
+    // Modules hold no programs, as Go sees it, so it left them without the permission to run.
+    quietly(command(
+        "chmod",
+        &["-R", "a+x", &home.join("bin").to_string_lossy(), &home.join("pkg/tool").to_string_lossy()],
+    ))?;
+    Ok(home.join("bin/go"))
 }
 
 fn node() -> Result<(), String> {
