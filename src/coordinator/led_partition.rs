@@ -74,6 +74,9 @@ impl PartitionLog for LedPartition {
                 let mut bytes = slice.read().map_err(|e| ReadError::Storage(e.to_string()))?;
                 // The last batch may be cut off.
                 let whole = batches(&bytes).map_while(Result::ok).map(|batch| batch.bytes().len()).sum();
+                if whole == 0 {
+                    return Err(ReadError::Storage(format!("the batch at {from} is damaged")));
+                }
                 bytes.truncate(whole);
                 Ok(bytes.into())
             };

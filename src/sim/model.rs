@@ -15,6 +15,9 @@ pub type Slot = (u32, i32);
 /// A producer's number. Idempotent ones come first.
 pub type Producer = u32;
 
+/// The first of the topics that come and go; the others stay.
+pub const SHORT_LIVED_FROM: u32 = 100;
+
 /// The name of topic `number`.
 pub fn topic_name(number: u32) -> String {
     format!("events-{number}")
@@ -23,13 +26,45 @@ pub fn topic_name(number: u32) -> String {
 /// A record's value: who wrote it to this partition as the how manieth.
 pub type Value = (Producer, u64);
 
+/// A commit of a group's offset.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Commit {
+    /// Who commits.
+    pub client: u32,
+    /// The group's number.
+    pub group: u32,
+    /// The generation in which it does; -1 outside of any.
+    pub generation: i32,
+    /// Of which partition.
+    pub slot: Slot,
+    /// What is committed.
+    pub offset: Offset,
+}
+
 /// Something that a client learnt, or that befell the machine.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Event {
-    /// Metadata named a topic for the first time to the client that made it.
+    /// A topic is asked for.
+    Creating(u32),
+    /// A topic is there: its creation was acknowledged, or metadata named it.
     Created(u32),
+    /// The removal of a topic is asked for.
+    Deleting(u32),
+    /// The removal of a topic was acknowledged.
+    Deleted(u32),
     /// A node that serves does not know a topic.
     Missing(u32),
+    /// How many records a short-lived topic has, and how many it may have.
+    Counted {
+        /// Which.
+        topic: u32,
+        /// Records acknowledged since its creation.
+        acked: u64,
+        /// Records sent since its creation.
+        sent: u64,
+        /// Its end offset.
+        end: Offset,
+    },
     /// A batch was sent for the first time.
     Sent {
         /// Where to.
@@ -51,6 +86,16 @@ pub enum Event {
         base: Option<Offset>,
         /// With which acks.
         acks: i16,
+    },
+    /// An idempotent producer goes on with a new epoch since a partition does not know its last batches any
+    /// more: what it has sent and does not know of may come twice.
+    Bumped {
+        /// Where.
+        slot: Slot,
+        /// Who.
+        producer: Producer,
+        /// What it was told.
+        error: ErrorCode,
     },
     /// An idempotent producer cannot go on.
     Fatal {
@@ -114,17 +159,48 @@ pub enum Event {
         /// The high watermark.
         end: Offset,
     },
+    /// The removal of a partition's oldest records is asked for.
+    Trimming {
+        /// Where.
+        slot: Slot,
+        /// All before it.
+        offset: Offset,
+    },
+    /// The removal of a partition's oldest records was acknowledged.
+    Trimmed {
+        /// Where.
+        slot: Slot,
+        /// The log start offset.
+        start: Offset,
+    },
+    /// A member of a group was given its partitions.
+    Owns {
+        /// The group's number.
+        group: u32,
+        /// The generation.
+        generation: i32,
+        /// Who.
+        client: u32,
+        /// What.
+        slots: Vec<Slot>,
+    },
+    /// A commit of an offset was sent.
+    Committing(Commit),
     /// A commit of an offset was acknowledged.
-    Committed {
+    Committed(Commit),
+    /// A group's offset is asked for.
+    Fetching {
+        /// Who asks.
+        client: u32,
         /// The group's number.
         group: u32,
         /// Of which partition.
         slot: Slot,
-        /// What was committed.
-        offset: Offset,
     },
     /// A group's offset was fetched; -1 if there is none.
     Fetched {
+        /// Who has asked.
+        client: u32,
         /// The group's number.
         group: u32,
         /// Of which partition.
@@ -132,6 +208,8 @@ pub enum Event {
         /// What was committed.
         offset: Offset,
     },
+    /// The node was killed; what it had written is there.
+    Killed,
     /// The machine has lost its power.
     PowerLost,
     /// Anything else, for whoever reads the trace.
@@ -145,6 +223,8 @@ pub struct Promises {
     pub fsync: bool,
     /// Old records may go.
     pub retention: bool,
+    /// Old records may be removed on request.
+    pub trims: bool,
     /// Producers below are idempotent.
     pub idempotent_producers: Producer,
 }
@@ -182,6 +262,7 @@ impl Model {
         let promises = Promises {
             fsync: options.fsync,
             retention: options.retention_ms.is_some(),
+            trims: options.trims,
             idempotent_producers: options.idempotent_producers,
         };
         let state = State {
@@ -201,7 +282,7 @@ impl Model {
         match &event {
             Event::Acked { first, .. } => *state.counts.acked.entry(first.0).or_default() += 1,
             Event::Read { reader, .. } => *state.counts.read.entry(*reader).or_default() += 1,
-            Event::Committed { group, .. } => *state.counts.committed.entry(*group).or_default() += 1,
+            Event::Committed(Commit { group, .. }) => *state.counts.committed.entry(*group).or_default() += 1,
             _ => {}
         }
         let State { checkers, violation, .. } = &mut *state;

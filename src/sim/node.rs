@@ -151,6 +151,8 @@ impl Machine {
             "log.segment.delete.delay.ms=100".to_owned(),
             "log.flush.offset.checkpoint.interval.ms=700".to_owned(),
             "offsets.topic.num.partitions=2".to_owned(),
+            "group.min.session.timeout.ms=100".to_owned(),
+            "group.initial.rebalance.delay.ms=50".to_owned(),
         ];
         overrides.push(format!("log.retention.ms={}", options.retention_ms.map_or(-1, |ms| ms as i64)));
         if broken == Some(Sabotage::ForgetsProducers) {

@@ -81,6 +81,16 @@ pub struct Options {
     pub disk_delay_ms_max: u64,
     /// The lives, one after another.
     pub lives: Vec<Life>,
+    /// Members of a group that divide the partitions among themselves.
+    pub members: u32,
+    /// How long a member may be silent before its group goes on without it, in milliseconds.
+    pub session_ms: i32,
+    /// Whether somebody makes and removes topics.
+    pub short_lived_topics: bool,
+    /// Whether somebody has old records removed.
+    pub trims: bool,
+    /// Where segments of topics roll by size, in bytes.
+    pub segment_bytes: Option<u32>,
     /// A bug that the run must find.
     pub sabotage: Option<Sabotage>,
 }
@@ -104,7 +114,7 @@ impl Options {
             idempotent_producers: 1 + rng.below(3) as u32,
             plain_producers: rng.below(2) as u32,
             consumers: 1 + rng.below(2) as u32,
-            committers: if groups_are_served() { rng.below(3) as u32 } else { 0 },
+            committers: rng.below(3) as u32,
             in_flight_max: 1 + rng.below(5) as usize,
             batch_records_max: 1 + rng.below(6) as u32,
             value_bytes: rng.below(400) as usize,
@@ -112,8 +122,20 @@ impl Options {
             net_delay_ms_max: rng.below(8),
             disk_delay_ms_max: rng.below(12),
             lives: (0..lives).map(|_| Life::draw(rng, fsync)).collect(),
+            members: rng.below(4) as u32,
+            session_ms: 150 + rng.below(1000) as i32,
+            short_lived_topics: rng.chance(2),
+            trims: rng.chance(3),
+            segment_bytes: rng.chance(3).then(|| 1000 + rng.below(20_000) as u32),
             sabotage: None,
         }
+    }
+
+    /// The same with producers, consumers and committers alone: what a seed stood for when the others were not
+    /// there yet.
+    pub fn with_few_kinds_of_clients(mut self) -> Options {
+        (self.members, self.short_lived_topics, self.trims, self.segment_bytes) = (0, false, false, None);
+        self
     }
 
     /// The same with a broken node.
@@ -148,10 +170,4 @@ impl Life {
             clock_jump: if rng.chance(5) { rng.below(4_000_000) as Ms - 2_000_000 } else { 0 },
         }
     }
-}
-
-/// Whether a node coordinates groups at all.
-fn groups_are_served() -> bool {
-    const OFFSET_COMMIT: i16 = 8;
-    crate::api::registry::find(OFFSET_COMMIT).is_some()
 }

@@ -14,7 +14,7 @@ use super::model::{Counts, Event, Model};
 use super::node::{Machine, power_is_lost};
 use super::options::{Ending, Life, Options};
 use super::workload::produce::Producing;
-use super::workload::{Context, Phase, commit, consume, verify};
+use super::workload::{Context, Phase, TEAM, commit, consume, join, topics, trim, verify};
 use crate::env::Tasks;
 use crate::types::Rng;
 
@@ -98,6 +98,15 @@ impl Clients {
         for id in 0..options.committers {
             running.push(tasks.spawn("committer", commit::run(cx.clone(), id, rng.split())));
         }
+        for id in 0..options.members {
+            running.push(tasks.spawn("member", join::run(cx.clone(), id, rng.split())));
+        }
+        if options.short_lived_topics {
+            running.push(tasks.spawn("maker of topics", topics::run(cx.clone(), rng.split())));
+        }
+        if options.trims {
+            running.push(tasks.spawn("trimmer", trim::run(cx.clone(), rng.split())));
+        }
         Clients { tasks, cx, phase, running }
     }
 }
@@ -155,8 +164,7 @@ async fn live(machine: &mut Machine, model: &Model, life: &Life) -> Result<(), S
         }
         Ending::PowerLoss => lose_power(machine, model).await,
         Ending::Kill => {
-            machine.kill().await;
-            model.note("killed");
+            kill(machine, model).await;
         }
         Ending::Stop => {
             machine.stop().await.map_err(|why| format!("the node does not stop in order: {why}"))?;
@@ -178,7 +186,7 @@ async fn live(machine: &mut Machine, model: &Model, life: &Life) -> Result<(), S
                 Err(_) => return Ok(()),
                 Ok(why) => {
                     model.note(format!("the node could not go on: {why}"));
-                    machine.kill().await;
+                    kill(machine, model).await;
                 }
             }
         }
@@ -202,6 +210,11 @@ fn by_itself(why: &str) -> String {
     format!("the node cannot go on, and nothing was done to it: {why}")
 }
 
+async fn kill(machine: &mut Machine, model: &Model) {
+    machine.kill().await;
+    model.see(Event::Killed);
+}
+
 async fn lose_power(machine: &mut Machine, model: &Model) {
     machine.lose_power().await;
     model.see(Event::PowerLost);
@@ -218,6 +231,7 @@ async fn progress(machine: &mut Machine, model: &Model, options: &Options) -> Re
         (0..options.idempotent_producers).all(|id| on(counts.acked.get(&id), from.acked.get(&id)))
             && (0..options.consumers).all(|id| on(counts.read.get(&id), from.read.get(&id)))
             && (0..options.committers).all(|id| on(counts.committed.get(&id), from.committed.get(&id)))
+            && (options.members == 0 || on(counts.committed.get(&TEAM), from.committed.get(&TEAM)))
     };
     let advanced = async {
         while !wanted(&model.counts()) && model.violation().is_none() {

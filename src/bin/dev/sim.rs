@@ -27,6 +27,9 @@ pub(crate) struct Args {
     /// Shows all that happened in each run
     #[arg(long)]
     trace: bool,
+    /// Shows what the node logs, on stderr
+    #[arg(long)]
+    log: bool,
     /// Goes on after a failure
     #[arg(long)]
     keep_going: bool,
@@ -40,6 +43,10 @@ fn sabotage(name: &str) -> Result<Sabotage, String> {
 
 /// -> whether every run went well
 pub(crate) fn run(args: &Args) -> bool {
+    if args.log {
+        let subscriber = tracing_subscriber::fmt().with_writer(std::io::stderr).without_time();
+        subscriber.with_max_level(tracing::Level::INFO).init();
+    }
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let first = args.seed.unwrap_or(now.as_secs() * 1000);
     let default_runs = if args.seed.is_some() && args.minutes.is_none() { 1 } else { u64::MAX };

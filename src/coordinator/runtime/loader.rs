@@ -48,10 +48,10 @@ pub enum LoadError {
         /// What is wrong with them.
         error: RecordError,
     },
-    /// The log ends before its end.
-    #[error("nothing at {at}, though the log goes on to {end}")]
+    /// What is read does not lead on.
+    #[error("no batch at {at}, though the log goes on to {end}")]
     Gap {
-        /// Where nothing was found.
+        /// Where none was found.
         at: Offset,
         /// Where the log ends.
         end: Offset,
@@ -95,9 +95,14 @@ pub async fn load<S: Shard>(
         }
         loaded.bytes += chunk.len() as u64;
         if at == before {
-            // The front of the log may have been deleted meanwhile.
             at = log.start_offset();
-            if at <= before {
+            if at > before {
+                // The front of the log was deleted meanwhile.
+            } else if chunk.is_empty() {
+                // Compaction, or a power loss before the sync, may have left no batch up to the end.
+                tracing::warn!(at, end, "a log of a coordinator has nothing up to its end");
+                break;
+            } else {
                 return Err(LoadError::Gap { at, end });
             }
         }

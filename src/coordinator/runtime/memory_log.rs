@@ -43,6 +43,11 @@ impl MemoryLog {
         again
     }
 
+    /// All content is gone and the end is where it was.
+    pub(super) fn empty(&self) {
+        self.batches.lock().clear();
+    }
+
     /// Everything written is replicated.
     pub(super) fn replicate(&self) {
         let end = *self.end.lock();

@@ -120,6 +120,22 @@ async fn records_of_unknown_types_and_damaged_ones_do_not_keep_a_partition_from_
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_log_that_lost_what_was_not_synced_is_led_on() {
+    let first = groups(Codec::None);
+    let log = Arc::new(MemoryLog::new(0));
+    elected(&first, log.clone()).await;
+    assert!(matches!(first.request(0, commit(7)).await, Ok(Reply::Commit(Ok(_)))));
+    let again = Arc::new(log.led_again(1));
+    // Its first segment came back empty and the next one, which begins at the end, as it was.
+    again.empty();
+    let second = groups(Codec::None);
+    elected(&second, again).await;
+    assert_eq!(fetched(&second).await, -1);
+    assert!(matches!(second.request(0, commit(1)).await, Ok(Reply::Commit(Ok(_)))));
+    assert_eq!(fetched(&second).await, 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn no_reply_leaves_before_what_it_saw_is_replicated() {
     let groups = groups(Codec::None);
     let log = Arc::new(MemoryLog::new(0));

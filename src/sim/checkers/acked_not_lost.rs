@@ -13,17 +13,30 @@ pub(super) struct AckedNotLost {
     acked: BTreeMap<Slot, BTreeMap<Value, (Option<Offset>, bool)>>,
     /// What is read since a reader began to read the whole.
     found: BTreeMap<Slot, BTreeMap<Value, Offset>>,
+    /// Up to where somebody wanted records removed.
+    trimmed: BTreeMap<Slot, Offset>,
+    /// The power took what only memory had promised: even a first segment and not the next.
+    may_begin_later: bool,
 }
 
 impl AckedNotLost {
     pub(super) fn new(promises: Promises) -> Self {
-        AckedNotLost { promises, acked: BTreeMap::new(), found: BTreeMap::new() }
+        AckedNotLost {
+            promises,
+            acked: BTreeMap::new(),
+            found: BTreeMap::new(),
+            trimmed: BTreeMap::new(),
+            may_begin_later: false,
+        }
     }
 
     fn check(&self, slot: Slot, start: Offset) -> Result<(), String> {
         let (Some(acked), found) = (self.acked.get(&slot), self.found.get(&slot)) else { return Ok(()) };
-        if start > 0 && !self.promises.retention {
-            return Err(format!("{slot:?} begins at {start}, and nothing may have been deleted"));
+        let removed = self.trimmed.get(&slot).copied().unwrap_or(0);
+        if start > removed && !self.promises.retention && !self.may_begin_later {
+            return Err(format!(
+                "{slot:?} begins at {start}, and no more than {removed} may have been deleted"
+            ));
         }
         for (value, (offset, _)) in acked {
             match (found.and_then(|found| found.get(value)), offset) {
@@ -31,7 +44,7 @@ impl AckedNotLost {
                     return Err(format!("{value:?} was acknowledged at {offset} of {slot:?} and is at {at}"));
                 }
                 (Some(_), _) => {}
-                // Retention may have had it.
+                // It may have been deleted.
                 (None, Some(offset)) if *offset < start => {}
                 (None, None) if start > 0 => {}
                 (None, _) => {
@@ -60,7 +73,14 @@ impl Checker for AckedNotLost {
             Event::PowerLost if self.promises.fsync => {
                 self.acked.values_mut().for_each(|acked| acked.retain(|_, (_, all)| *all));
             }
-            Event::PowerLost => self.acked.clear(),
+            Event::PowerLost => {
+                self.acked.clear();
+                self.may_begin_later = true;
+            }
+            Event::Trimming { slot, offset } => {
+                let removed = self.trimmed.entry(*slot).or_default();
+                *removed = *offset.max(removed);
+            }
             Event::Begins { slot, .. } => {
                 self.found.remove(slot);
             }

@@ -1,4 +1,5 @@
-//! A group's offset is never behind the last one whose commit was acknowledged.
+//! A group's offset is never behind the last one whose commit was acknowledged before it was asked for. Every
+//! client of a group commits more than it has fetched or committed before.
 
 use std::collections::BTreeMap;
 
@@ -9,11 +10,13 @@ use crate::types::Offset;
 pub(super) struct CommittedNotBehind {
     promises: Promises,
     committed: BTreeMap<(u32, Slot), Offset>,
+    /// What was committed when a client asked.
+    asked: BTreeMap<(u32, u32, Slot), Offset>,
 }
 
 impl CommittedNotBehind {
     pub(super) fn new(promises: Promises) -> Self {
-        CommittedNotBehind { promises, committed: BTreeMap::new() }
+        CommittedNotBehind { promises, committed: BTreeMap::new(), asked: BTreeMap::new() }
     }
 }
 
@@ -24,18 +27,26 @@ impl Checker for CommittedNotBehind {
 
     fn see(&mut self, event: &Event) -> Result<(), String> {
         match event {
-            Event::Committed { group, slot, offset } => {
-                self.committed.insert((*group, *slot), *offset);
+            Event::Committed(commit) => {
+                let last = self.committed.entry((commit.group, commit.slot)).or_insert(-1);
+                *last = commit.offset.max(*last);
             }
-            Event::Fetched { group, slot, offset } => {
+            Event::Fetching { client, group, slot } => {
                 let last = self.committed.get(&(*group, *slot)).copied().unwrap_or(-1);
+                self.asked.insert((*client, *group, *slot), last);
+            }
+            Event::Fetched { client, group, slot, offset } => {
+                let last = self.asked.get(&(*client, *group, *slot)).copied().unwrap_or(-1);
                 if *offset < last {
                     return Err(format!(
                         "group {group} had committed {last} of {slot:?}, and {offset} came back"
                     ));
                 }
             }
-            Event::PowerLost if !self.promises.fsync => self.committed.clear(),
+            Event::PowerLost if !self.promises.fsync => {
+                self.committed.clear();
+                self.asked.clear();
+            }
             _ => {}
         }
         Ok(())

@@ -1,6 +1,4 @@
-//! No client sees a high watermark go back, nor a log start offset while the power lasts: what retention has
-//! removed may be there again after a power loss, as in Kafka. And a position it has reached stays within the
-//! log.
+//! No client sees a high watermark go back, and a position it has reached stays within the log.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +8,7 @@ use crate::types::Offset;
 
 pub(super) struct HighWatermarkMonotonic {
     promises: Promises,
-    seen: BTreeMap<(u32, Slot), (Offset, Offset)>,
+    seen: BTreeMap<(u32, Slot), Offset>,
     /// The power took what only memory had promised: readers may be ahead of the log.
     may_be_ahead: bool,
 }
@@ -28,31 +26,16 @@ impl Checker for HighWatermarkMonotonic {
 
     fn see(&mut self, event: &Event) -> Result<(), String> {
         match event {
-            Event::Answer { reader, slot, high_watermark, start } => {
-                let seen = self.seen.entry((*reader, *slot)).or_default();
-                if *high_watermark < seen.0 {
-                    return Err(format!(
-                        "{slot:?}: the high watermark was {} and is {high_watermark}",
-                        seen.0
-                    ));
+            Event::Answer { reader, slot, high_watermark, .. } => {
+                let before = self.seen.insert((*reader, *slot), *high_watermark).unwrap_or(0);
+                if *high_watermark < before {
+                    return Err(format!("{slot:?}: the high watermark was {before} and is {high_watermark}"));
                 }
-                if *start < seen.1 {
-                    return Err(format!("{slot:?}: the log start offset was {} and is {start}", seen.1));
-                }
-                if start > high_watermark {
-                    return Err(format!(
-                        "{slot:?} begins at {start}, above its high watermark {high_watermark}"
-                    ));
-                }
-                *seen = (*high_watermark, *start);
             }
             Event::OutOfRange { slot, position, end, .. } if position > end && !self.may_be_ahead => {
                 return Err(format!("{slot:?}: read up to {position}, and it ends at {end}"));
             }
-            Event::PowerLost if self.promises.fsync => {
-                self.seen.values_mut().for_each(|(_, start)| *start = 0);
-            }
-            Event::PowerLost => {
+            Event::PowerLost if !self.promises.fsync => {
                 self.seen.clear();
                 self.may_be_ahead = true;
             }

@@ -2,7 +2,9 @@
 
 mod acked_not_lost;
 mod committed_not_behind;
+mod group_single_owner;
 mod high_watermark_monotonic;
+mod log_start_monotonic;
 mod no_duplicates;
 mod no_gaps;
 mod offsets_unique;
@@ -25,12 +27,14 @@ pub fn all(promises: Promises) -> Vec<Box<dyn Checker>> {
     vec![
         Box::new(acked_not_lost::AckedNotLost::new(promises)),
         Box::new(committed_not_behind::CommittedNotBehind::new(promises)),
+        Box::new(group_single_owner::GroupSingleOwner::new(promises)),
         Box::new(high_watermark_monotonic::HighWatermarkMonotonic::new(promises)),
+        Box::new(log_start_monotonic::LogStartMonotonic::new(promises)),
         Box::new(no_duplicates::NoDuplicates::new(promises)),
         Box::new(no_gaps::NoGaps),
         Box::new(offsets_unique::OffsetsUnique::new(promises)),
         Box::new(order_per_producer::OrderPerProducer::new(promises)),
         Box::new(producers_go_on::ProducersGoOn::new(promises)),
-        Box::new(topics_kept::TopicsKept::default()),
+        Box::new(topics_kept::TopicsKept::new(promises)),
     ]
 }

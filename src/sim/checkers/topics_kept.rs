@@ -1,12 +1,29 @@
-//! A topic that a client saw created is known to every later life of the node.
+//! A topic that a client saw created is known to every later life of the node until somebody removes it, and one
+//! that was removed does not come back, nor do its records under the next topic of its name.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Checker, Event};
+use super::{Checker, Event, Promises};
 
-#[derive(Default)]
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Is {
+    There,
+    Gone,
+    /// A change was asked for and not answered.
+    InDoubt,
+}
+
 pub(super) struct TopicsKept {
-    created: BTreeSet<u32>,
+    promises: Promises,
+    topics: BTreeMap<u32, Is>,
+    /// Topics whose records may have gone with the power.
+    may_have_lost: BTreeSet<u32>,
+}
+
+impl TopicsKept {
+    pub(super) fn new(promises: Promises) -> Self {
+        TopicsKept { promises, topics: BTreeMap::new(), may_have_lost: BTreeSet::new() }
+    }
 }
 
 impl Checker for TopicsKept {
@@ -16,11 +33,34 @@ impl Checker for TopicsKept {
 
     fn see(&mut self, event: &Event) -> Result<(), String> {
         match event {
-            Event::Created(topic) => {
-                self.created.insert(*topic);
+            Event::Creating(topic) => {
+                self.topics.insert(*topic, Is::InDoubt);
+                self.may_have_lost.remove(topic);
             }
-            Event::Missing(topic) if self.created.contains(topic) => {
-                return Err(format!("topic {topic} was created and is not known"));
+            Event::Deleting(topic) => {
+                self.topics.insert(*topic, Is::InDoubt);
+            }
+            Event::Created(topic) => {
+                if self.topics.insert(*topic, Is::There) == Some(Is::Gone) {
+                    return Err(format!("topic {topic} was removed and is there"));
+                }
+            }
+            Event::Deleted(topic) => {
+                self.topics.insert(*topic, Is::Gone);
+            }
+            Event::Missing(topic) => {
+                if self.topics.get(topic) == Some(&Is::There) {
+                    return Err(format!("topic {topic} was created and is not known"));
+                }
+            }
+            Event::PowerLost if !self.promises.fsync => self.may_have_lost.extend(self.topics.keys()),
+            Event::Counted { topic, acked, sent, end } => {
+                let least = if self.may_have_lost.contains(topic) { 0 } else { *acked as i64 };
+                if *end < least || *end > *sent as i64 {
+                    return Err(format!(
+                        "topic {topic} ends at {end}, after {acked} records were acknowledged of {sent} sent"
+                    ));
+                }
             }
             _ => {}
         }

@@ -2,7 +2,10 @@
 
 pub mod commit;
 pub mod consume;
+pub mod join;
 pub mod produce;
+pub mod topics;
+pub mod trim;
 pub mod verify;
 
 use std::io;
@@ -18,19 +21,23 @@ use super::model::{Event, Model, Slot, Value, topic_name};
 use super::net::SimNet;
 use super::node::PORT;
 use super::options::Options;
+use crate::schema::api::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use crate::schema::api::fetch_request::{FetchPartition, FetchTopic};
 use crate::schema::api::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use crate::schema::api::metadata_request::MetadataRequestTopic;
-use crate::schema::api::{FetchRequest, ListOffsetsRequest, MetadataRequest, TopicName};
+use crate::schema::api::{CreateTopicsRequest, FetchRequest, ListOffsetsRequest, MetadataRequest, TopicName};
 use crate::types::{ErrorCode, Offset};
 use crate::wire::batch::batches;
 use crate::wire::records::Records;
 
 /// The number of the reader that reads everything at the end.
 pub const VERIFIER: u32 = 1000;
+/// The number of the group whose members divide the partitions among themselves.
+pub const TEAM: u32 = 100;
 /// How long a client waits before it tries again.
 const BACKOFF: Duration = Duration::from_millis(40);
 const METADATA_VERSION: i16 = 12;
+const CREATE_TOPICS_VERSION: i16 = 7;
 const FETCH_VERSION: i16 = 12;
 const LIST_OFFSETS_VERSION: i16 = 7;
 const EARLIEST: i64 = -2;
@@ -77,7 +84,7 @@ impl Context {
                 .map(|topic| MetadataRequestTopic::default().with_name(Some(kafka_topic(topic))));
             let request = MetadataRequest::default()
                 .with_topics(Some(named.collect()))
-                .with_allow_auto_topic_creation(true);
+                .with_allow_auto_topic_creation(self.options.segment_bytes.is_none());
             let answer = client.call(METADATA_VERSION, &request).await?;
             let mut all = answer.topics.len() == self.options.topics as usize;
             for (topic, found) in (0..).zip(&answer.topics) {
@@ -90,6 +97,10 @@ impl Context {
                         found.partitions.len(),
                         self.options.partitions
                     )),
+                    Some(ErrorCode::UnknownTopicOrPartition) => {
+                        self.create(&mut client, topic).await?;
+                        all = false;
+                    }
                     _ => all = false,
                 }
             }
@@ -102,6 +113,21 @@ impl Context {
                 None
             }
         }
+    }
+
+    /// Makes a topic of the ones that stay, unless metadata makes it.
+    async fn create(&self, client: &mut Client, topic: u32) -> io::Result<()> {
+        let Some(segment_bytes) = self.options.segment_bytes else { return Ok(()) };
+        let config = CreatableTopicConfig::default()
+            .with_name(StrBytes::from_static_str("internal.segment.bytes"))
+            .with_value(Some(StrBytes::from_string(segment_bytes.to_string())));
+        let wanted = CreatableTopic::default()
+            .with_name(kafka_topic(topic))
+            .with_num_partitions(self.options.partitions)
+            .with_replication_factor(1)
+            .with_configs(vec![config]);
+        let request = CreateTopicsRequest::default().with_topics(vec![wanted]).with_timeout_ms(10_000);
+        client.call(CREATE_TOPICS_VERSION, &request).await.map(drop)
     }
 }
 

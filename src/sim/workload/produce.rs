@@ -1,5 +1,11 @@
 //! A producer: idempotent with acks=all, which tries until it knows, or plain with acks=1 or 0, which does
 //! not.
+//!
+//! The idempotent one does what Kafka's does (KIP-360). A batch that was sent has its sequence number until its
+//! fate is known. If a partition says that the number is not the next one, though all before it are
+//! acknowledged, then the partition has lost what it knew: the producer takes the next epoch, gives that
+//! partition's batches under way numbers from 0 on, and sends them again. Other partitions go over to the new
+//! epoch once they have nothing under way.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -20,6 +26,9 @@ use crate::wire::records::BatchBuilder;
 const PRODUCE_VERSION: i16 = 11;
 const INIT_PRODUCER_ID_VERSION: i16 = 4;
 
+/// Id and epoch.
+type Identity = (i64, i16);
+
 struct Batch {
     slot: Slot,
     first: u64,
@@ -33,12 +42,12 @@ pub struct Producing {
     id: Producer,
     rng: Rng,
     acks: i16,
-    /// Id and epoch, for an idempotent one.
-    identity: Option<(i64, i16)>,
+    /// Of an idempotent one, for partitions without anything under way.
+    identity: Option<Identity>,
     /// The next number for each partition.
     next: BTreeMap<Slot, u64>,
-    /// The number that has sequence 0 in each partition, once it is not 0.
-    sequence_from: BTreeMap<Slot, u64>,
+    /// The identity that is in use in each partition, and the number that has sequence 0 under it.
+    sequences: BTreeMap<Slot, (Identity, u64)>,
     /// Not acknowledged, in the order in which they are sent.
     pending: VecDeque<Batch>,
 }
@@ -60,7 +69,7 @@ impl Producing {
             acks,
             identity: None,
             next: BTreeMap::new(),
-            sequence_from: BTreeMap::new(),
+            sequences: BTreeMap::new(),
             pending: VecDeque::new(),
         }
     }
@@ -141,15 +150,22 @@ impl Producing {
     }
 
     fn request(&mut self, at: usize) -> ProduceRequest {
+        let slot = self.pending[at].slot;
+        let idle = !self.pending.iter().any(|batch| batch.slot == slot && batch.sent_before);
         let batch = &mut self.pending[at];
+        if let Some(identity) = self.identity
+            && idle
+            && self.sequences.get(&slot).is_none_or(|(used, _)| *used != identity)
+        {
+            self.sequences.insert(slot, (identity, batch.first));
+        }
         if !batch.sent_before {
             batch.sent_before = true;
             let (slot, first, count) = (batch.slot, (self.id, batch.first), batch.count);
             self.cx.model.see(Event::Sent { slot, first, count });
         }
         let mut builder = BatchBuilder::new(0);
-        if let Some((id, epoch)) = self.identity {
-            let from = self.sequence_from.get(&batch.slot).copied().unwrap_or(0);
+        if let Some(((id, epoch), from)) = self.sequences.get(&slot).copied() {
             builder = builder.producer(id, epoch, (batch.first - from) as i32);
         }
         let now = self.cx.model.clock().now();
@@ -176,6 +192,11 @@ impl Producing {
         let base = match error {
             ErrorCode::None => Some(base).filter(|base| *base >= 0),
             ErrorCode::DuplicateSequenceNumber if self.identity.is_some() => None,
+            ErrorCode::OutOfOrderSequenceNumber | ErrorCode::UnknownProducerId if self.identity.is_some() => {
+                self.cx.model.see(Event::Bumped { slot, producer: self.id, error });
+                self.bump(slot, first.1);
+                return false;
+            }
             ErrorCode::OutOfOrderSequenceNumber
             | ErrorCode::UnknownProducerId
             | ErrorCode::InvalidProducerEpoch
@@ -183,10 +204,9 @@ impl Producing {
             | ErrorCode::CorruptMessage
             | ErrorCode::UnknownServerError => {
                 self.cx.model.see(Event::Fatal { slot, producer: self.id, error });
-                // A new identity begins behind everything whose fate is not known.
                 self.identity = None;
                 self.pending.clear();
-                self.sequence_from = self.next.clone();
+                self.sequences.clear();
                 return false;
             }
             other => {
@@ -197,5 +217,15 @@ impl Producing {
         self.cx.model.see(Event::Acked { slot, first, count, base, acks: self.acks });
         self.pending.pop_front();
         true
+    }
+    /// Takes the next epoch, and gives the batches of `slot` that are under way, the first of which begins at
+    /// `first`, sequence numbers from 0 on.
+    fn bump(&mut self, slot: Slot, first: u64) {
+        self.identity = self.identity.and_then(|(id, epoch)| Some((id, epoch.checked_add(1)?)));
+        match self.identity {
+            Some(identity) => self.sequences.insert(slot, (identity, first)),
+            // The epochs of this id are used up: another one is asked for.
+            None => self.sequences.remove(&slot),
+        };
     }
 }

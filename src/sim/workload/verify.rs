@@ -1,8 +1,8 @@
-//! A reader that reads everything, when nobody writes any more.
+//! A reader that reads everything, when nobody writes any more: all records, and the offsets of all groups.
 
 use std::io;
 
-use super::{BACKOFF, Context, EARLIEST, LATEST, Reader, VERIFIER, list_offset};
+use super::{BACKOFF, Context, EARLIEST, LATEST, Reader, TEAM, VERIFIER, commit, list_offset};
 use crate::sim::client::Client;
 use crate::sim::model::Event;
 
@@ -34,6 +34,13 @@ async fn read_all(cx: &Context, client: &mut Client) -> io::Result<()> {
         // What retention took meanwhile is not there: the whole is what is left.
         let now = list_offset(client, slot, EARLIEST).await?;
         cx.model.see(Event::Whole { slot, start: start.max(now), end });
+    }
+    let team = (cx.options.members > 0).then_some(TEAM);
+    for group in (0..cx.options.committers).chain(team) {
+        commit::find_coordinator(client, group).await?;
+        for slot in cx.slots() {
+            commit::fetch(cx, VERIFIER, group, client, slot).await?;
+        }
     }
     Ok(())
 }
