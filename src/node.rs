@@ -42,6 +42,8 @@ pub const READY_LINE: &str = "Transitioning from RECOVERY to RUNNING";
 const START_STEP: Duration = Duration::from_secs(60);
 /// How long answers under way may take when the node stops.
 const STOP_ANSWERS: Duration = Duration::from_secs(5);
+/// How often it is looked whether a log directory is still in use.
+const LOG_DIRS_CHECK: Duration = Duration::from_secs(1);
 /// How many lines a second the log may take for clients that are refused.
 const REFUSALS_PER_SECOND: u32 = 5;
 /// `bootstrap.checkpoint` holds feature levels and credentials; this is room for thousands of them.
@@ -168,9 +170,20 @@ impl Node {
         &self.endpoints
     }
 
-    /// Waits until the node cannot go on, and says why.
+    /// Waits until the node cannot go on, and says why: its metadata log has failed, or all of its log directories have.
     pub async fn failed(&self) -> String {
-        self.quorum.failed().await
+        tokio::select! {
+            biased;
+            why = self.quorum.failed() => why,
+            () = self.log_dirs_failed() => "all log directories have failed".to_owned(),
+        }
+    }
+
+    /// Waits until no log directory is in use any more, as Kafka's brokers do to end then.
+    async fn log_dirs_failed(&self) {
+        while !self.logs.dirs().iter().all(|dir| dir.is_failed()) {
+            tokio::time::sleep(LOG_DIRS_CHECK).await;
+        }
     }
 
     /// Stops in order: takes in nothing new, answers what is under way, writes everything out.

@@ -179,9 +179,13 @@ async fn live(machine: &mut Machine, model: &Model, life: &Life) -> Result<(), S
         }
         Ending::FullDisk { after, ms } => {
             machine.disk.set_capacity(Some(machine.disk.used() + after));
-            let failed = timeout(Duration::from_millis(ms), machine.failed()).await;
+            let mut failed = timeout(Duration::from_millis(ms), machine.failed()).await;
             machine.disk.set_capacity(None);
             model.note("there is room again");
+            if failed.is_err() {
+                // A sync that found no room puts a log directory out of use, which the node notices late.
+                failed = timeout(FAULT_PATIENCE, machine.failed()).await;
+            }
             match failed {
                 Err(_) => return Ok(()),
                 Ok(why) => {
@@ -220,8 +224,7 @@ async fn lose_power(machine: &mut Machine, model: &Model) {
     model.see(Event::PowerLost);
 }
 
-/// Demands that every client gets on, now that nothing is broken. A node that has said that it cannot go on,
-/// or that a disk which was full has stopped, may be started again once.
+/// Demands that every client gets on, now that nothing is broken.
 async fn progress(machine: &mut Machine, model: &Model, options: &Options) -> Result<(), String> {
     let from = model.counts();
     let wanted = |counts: &Counts| {

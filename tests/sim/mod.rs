@@ -1,8 +1,18 @@
 //! The simulator: seeds of every day, sameness of runs, and proof that the checkers find what is broken.
 
+use std::time::Duration;
+
+use kafka_protocol::protocol::StrBytes;
+use ottla::schema::api::MetadataRequest;
+use ottla::schema::api::metadata_request::MetadataRequestTopic;
+use ottla::sim::client::Client;
+use ottla::sim::disk::{Call, Fault};
+use ottla::sim::model::topic_name;
+use ottla::sim::node::{Machine, PORT};
 use ottla::sim::options::Options;
 use ottla::sim::runner::{Outcome, run};
 use ottla::sim::sabotage::Sabotage;
+use tokio::time::timeout;
 
 /// How many seeds are run with every change.
 const SEEDS_OF_EVERY_DAY: u64 = 24;
@@ -33,7 +43,10 @@ fn pinned_seeds_stay_well() {
         println!("seed {seed} with few kinds of clients: {what}");
         must_be_well(&run(&Options::from_seed(seed).with_few_kinds_of_clients()));
     }
-    let all_kinds = [(163, "a coordinator never loaded a log whose unsynced records were lost")];
+    let all_kinds = [
+        (163, "a coordinator never loaded a log whose unsynced records were lost"),
+        (1512, "a node whose only log directory had failed lived on and served nothing"),
+    ];
     for (seed, what) in all_kinds {
         println!("seed {seed}: {what}");
         must_be_well(&run(&Options::from_seed(seed)));
@@ -58,6 +71,29 @@ fn the_same_seed_gives_the_same_run() {
         assert_eq!(differs, None, "seed {seed}");
         assert_eq!(first.trace.len(), second.trace.len(), "seed {seed}");
     }
+}
+
+#[test]
+fn a_node_whose_log_directories_have_all_failed_says_so() {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        let mut machine = Machine::new(&Options::from_seed(1));
+        machine.start().await.unwrap();
+        let some_time = Duration::from_secs(20);
+        assert!(timeout(some_time, machine.failed()).await.is_err(), "nothing is wrong with it");
+        let path_contains = topic_name(0);
+        machine.disk.inject(Fault { path_contains, call: Call::Name, after: 0, times: u64::MAX });
+        let mut client = Client::connect(&machine.net, PORT).await.unwrap();
+        let topic =
+            MetadataRequestTopic::default().with_name(Some(StrBytes::from_string(topic_name(0)).into()));
+        let request =
+            MetadataRequest::default().with_topics(Some(vec![topic])).with_allow_auto_topic_creation(true);
+        client.call(12, &request).await.unwrap();
+        let why = timeout(some_time, machine.failed()).await.expect("it cannot go on");
+        assert!(why.contains("log directories"), "{why}");
+        machine.kill().await;
+    });
 }
 
 fn is_found(sabotage: Sabotage) {
