@@ -3,6 +3,9 @@
 use super::sabotage::Sabotage;
 use crate::types::{Ms, Rng};
 
+/// A segment has room for the largest batch that producers send.
+const SEGMENT_BYTES_MIN: u32 = 4000;
+
 /// How a run ends a life of the node.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Ending {
@@ -126,7 +129,7 @@ impl Options {
             session_ms: 150 + rng.below(1000) as i32,
             short_lived_topics: rng.chance(2),
             trims: rng.chance(3),
-            segment_bytes: rng.chance(3).then(|| 1000 + rng.below(20_000) as u32),
+            segment_bytes: rng.chance(3).then(|| SEGMENT_BYTES_MIN + rng.below(20_000) as u32),
             sabotage: None,
         }
     }

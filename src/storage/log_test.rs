@@ -481,6 +481,28 @@ fn any_of_the_last_five_batches_may_be_retried_after_a_power_loss_at_any_disk_ca
 }
 
 #[test]
+fn a_gap_below_the_log_start_offset_costs_nothing_behind_it() {
+    let disk = SimDisk::new();
+    let (_manager, mut log) = log_on(&disk, small());
+    fill(&mut log, 200);
+    log.sync_now().unwrap();
+    let end = log.log_end_offset();
+    let bases: Vec<Offset> = log.segments.iter().map(|segment| segment.base).collect();
+    let start = bases[3] + 1;
+    assert!(log.advance_log_start_offset(start).unwrap());
+    log.log_dir().write_starts().unwrap();
+    drop(log);
+    // Three segments were to be removed, and the power loss brings back the first one.
+    for base in &bases[1..3] {
+        disk.remove_file(Path::new(&format!("/data/t-0/{base:020}.log"))).unwrap();
+    }
+    disk.kill();
+    let (_manager, mut log) = log_on(&disk, small());
+    assert_eq!((log.log_start_offset(), log.log_end_offset()), (start, end));
+    assert_contiguous(&read_all(&mut log, start, 500), bases[3], end);
+}
+
+#[test]
 fn aborted_transactions_are_listed_also_after_recovery() {
     let disk = SimDisk::new();
     let (_manager, mut log) = log_on(&disk, small());

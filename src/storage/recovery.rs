@@ -292,7 +292,11 @@ fn recover_segments(
             kept.push(segment);
             continue;
         }
-        let gap = segment.base != end && segment.base > recovery_point && !log.config.cleanup.compact;
+        // Below the log start offset nothing is missed: of the files that were being removed there, a power loss may
+        // bring some back and others not.
+        let gap = segment.base != end
+            && segment.base > recovery_point.max(log.start)
+            && !log.config.cleanup.compact;
         if gap || segment.base < end {
             tracing::warn!(partition = %log.tp, base = segment.base, end, "removing segments behind a gap");
             gone.push(segment);
