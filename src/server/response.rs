@@ -180,3 +180,101 @@ impl Outbox {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+    use std::os::fd::BorrowedFd;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::{Context, Poll};
+
+    use parking_lot::Mutex;
+
+    use super::*;
+    use crate::env::Env;
+    use crate::env::disk::OpenMode;
+    use crate::storage::FileSlice;
+
+    /// Takes little at a time, and notes what.
+    #[derive(Default)]
+    struct SlowPeer(Mutex<Vec<(u64, usize)>>);
+
+    impl Conn for SlowPeer {
+        fn poll_read_ready(&self, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+        fn try_read(&self, _buf: &mut [u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::WouldBlock.into())
+        }
+        fn poll_write_ready(&self, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+        fn try_write(&self, parts: &[IoSlice<'_>], _more_follows: bool) -> io::Result<usize> {
+            Ok(parts.iter().map(|part| part.len()).sum())
+        }
+        fn try_send_file(&self, _file: BorrowedFd<'_>, offset: u64, len: usize) -> io::Result<usize> {
+            let taken = len.min(100_000);
+            self.0.lock().push((offset, taken));
+            Ok(taken)
+        }
+        fn peer_addr(&self) -> io::Result<SocketAddr> {
+            Err(io::ErrorKind::NotConnected.into())
+        }
+        fn local_addr(&self) -> io::Result<SocketAddr> {
+            Err(io::ErrorKind::NotConnected.into())
+        }
+    }
+
+    /// Counts how often it is asked whether it is in memory.
+    #[derive(Debug)]
+    struct Watched(Arc<dyn File>, AtomicUsize);
+
+    impl File for Watched {
+        fn write_at(&self, offset: u64, parts: &[IoSlice<'_>]) -> io::Result<()> {
+            self.0.write_at(offset, parts)
+        }
+        fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+            self.0.read_at(offset, buf)
+        }
+        fn len(&self) -> io::Result<u64> {
+            self.0.len()
+        }
+        fn set_len(&self, len: u64) -> io::Result<()> {
+            self.0.set_len(len)
+        }
+        fn sync(&self) -> io::Result<()> {
+            self.0.sync()
+        }
+        fn allocate(&self, offset: u64, len: u64) -> io::Result<()> {
+            self.0.allocate(offset, len)
+        }
+        fn is_resident(&self, _offset: u64, _len: u64) -> bool {
+            self.1.fetch_add(1, Ordering::Relaxed);
+            true
+        }
+        fn prefetch(&self, offset: u64, len: u64) -> io::Result<()> {
+            self.0.prefetch(offset, len)
+        }
+        fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+            self.0.as_fd()
+        }
+    }
+
+    #[test]
+    fn a_file_is_sent_whole_and_looked_at_once_for_each_piece_of_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = Env::os().disk.open(&dir.path().join("f"), OpenMode::CreateNew).unwrap();
+        let (watched, peer) = (Arc::new(Watched(file, AtomicUsize::new(0))), SlowPeer::default());
+        let (position, len) = (1000, (SEND_BYTES_MAX * 5 / 2) as u32);
+        let mut outbox = Outbox::default();
+        outbox.parts.push_back(Part::File(FileSlice { file: watched.clone(), position, len }));
+        while !matches!(outbox.write(&peer).unwrap(), Progress::Done) {}
+        let mut next = position;
+        for (offset, taken) in peer.0.lock().iter() {
+            assert_eq!(*offset, next);
+            next += *taken as u64;
+        }
+        assert_eq!(next, position + u64::from(len));
+        assert_eq!(watched.1.load(Ordering::Relaxed), 3);
+    }
+}
