@@ -5,6 +5,8 @@
 //! so in `purgatory`; syncs are grouped by `syncer`.
 
 pub mod fetch_session;
+pub mod follower;
+pub mod leader;
 mod manager;
 mod partition;
 mod purgatory;
