@@ -58,7 +58,12 @@ impl MemoryLog {
     }
 
     /// What a leader in `epoch` answers to who names the epoch of its last record.
-    fn divergence(&self, offset: Offset, last: LeaderEpoch, epoch: LeaderEpoch) -> Option<(LeaderEpoch, Offset)> {
+    fn divergence(
+        &self,
+        offset: Offset,
+        last: LeaderEpoch,
+        epoch: LeaderEpoch,
+    ) -> Option<(LeaderEpoch, Offset)> {
         if last < 0 {
             return None;
         }
@@ -83,7 +88,12 @@ fn failed(error: ErrorCode) -> Fetched {
 }
 
 /// Follows `leader` until nothing is left to do; gives back the requests it took.
-fn follow(follower: &mut MemoryLog, leader: &MemoryLog, epoch: LeaderEpoch, tells_divergence: bool) -> Vec<Next> {
+fn follow(
+    follower: &mut MemoryLog,
+    leader: &MemoryLog,
+    epoch: LeaderEpoch,
+    tells_divergence: bool,
+) -> Vec<Next> {
     let (mut following, todo) = Following::begin(epoch, tells_divergence, BACKOFF_MS, follower.view());
     let mut asked = Vec::new();
     let mut todo = Some(todo);
@@ -253,7 +263,11 @@ fn what_cannot_be_appended_is_fetched_again_or_ends_it() {
     let (mut following, _) = Following::begin(3, true, BACKOFF_MS, log);
     following.append_failed(AppendFailure::Refused, LogView { end: 12, ..log }, 0);
     assert_eq!(following.next(20), Next::Fetch { offset: 12, last_fetched_epoch: 2 });
-    assert_eq!(following.on_fetched(10, ok(None), 12, |_| None, 20), Todo::Nothing, "an answer to a fetch before");
+    assert_eq!(
+        following.on_fetched(10, ok(None), 12, |_| None, 20),
+        Todo::Nothing,
+        "an answer to a fetch before"
+    );
     following.append_failed(AppendFailure::Disk, log, 20);
     assert_eq!(following.next(9999), Next::Offline);
 }
@@ -418,7 +432,9 @@ impl Model {
     /// One request of a follower, answered at once, up to `count` records.
     fn fetch(&mut self, node: NodeId, count: usize) {
         self.now += 2000;
-        let (Some(leader), Some(following)) = (&mut self.leader, self.following.get_mut(&node)) else { return };
+        let (Some(leader), Some(following)) = (&mut self.leader, self.following.get_mut(&node)) else {
+            return;
+        };
         if following.leader_epoch() != leader.epoch() {
             return;
         }
@@ -496,12 +512,21 @@ impl Model {
         for (node, log) in &self.logs {
             let below = &log.records[..log.high_watermark as usize];
             let known = below.len().min(self.acknowledged.len());
-            prop_assert_eq!(&below[..known], &self.acknowledged[..known], "{} differs from what was read", node);
+            prop_assert_eq!(
+                &below[..known],
+                &self.acknowledged[..known],
+                "{} differs from what was read",
+                node
+            );
             self.acknowledged.extend(&below[known..]);
         }
         if let Some(leader) = self.leader.as_ref().map(|_| self.registration.leader) {
             let has = &self.logs[&leader].records;
-            prop_assert!(has.starts_with(&self.acknowledged), "{} leads without what was acknowledged", leader);
+            prop_assert!(
+                has.starts_with(&self.acknowledged),
+                "{} leads without what was acknowledged",
+                leader
+            );
         }
         // Whoever is in sync has it all, and on its disk where that counts.
         for node in &self.registration.isr {
@@ -510,7 +535,11 @@ impl Model {
                 Durability::Fsync => log.synced,
                 Durability::Replicated => log.records.len(),
             };
-            prop_assert!(log.records[..safe].starts_with(&self.acknowledged), "{} is in sync without all", node);
+            prop_assert!(
+                log.records[..safe].starts_with(&self.acknowledged),
+                "{} is in sync without all",
+                node
+            );
         }
         Ok(())
     }

@@ -307,13 +307,7 @@ impl Leader {
     ///
     /// A replica that is caught up and may join holds it too, or it could never get in: the high watermark would always be
     /// ahead of it.
-    pub fn high_watermark(
-        &self,
-        local: Local,
-        rules: &Rules,
-        brokers: &Brokers,
-        now: Ms,
-    ) -> Option<Offset> {
+    pub fn high_watermark(&self, local: Local, rules: &Rules, brokers: &Brokers, now: Ms) -> Option<Offset> {
         if self.check_before_append(rules).is_err() {
             return None;
         }
@@ -322,8 +316,7 @@ impl Leader {
             let counted = follower.counted(rules.durability);
             if counted < lowest
                 && (self.isr.may_contain(follower.node)
-                    || (follower.is_caught_up(local.log_end, rules, now)
-                        && may_join(follower, brokers)))
+                    || (follower.is_caught_up(local.log_end, rules, now) && may_join(follower, brokers)))
             {
                 lowest = counted;
             }

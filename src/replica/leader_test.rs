@@ -281,7 +281,11 @@ fn a_caught_up_replica_that_may_join_holds_the_high_watermark() {
 fn joining_needs_the_start_of_the_epoch() {
     let mut script = Script::new(&[1, 2], RULES, 10);
     script.fetches(3, 4);
-    assert_eq!((script.high_watermark, script.expand(3)), (0, None), "above the high watermark is not enough");
+    assert_eq!(
+        (script.high_watermark, script.expand(3)),
+        (0, None),
+        "above the high watermark is not enough"
+    );
     script.fetches(3, 10);
     assert!(script.expand(3).is_some());
     let mut script = Script::new(&[1, 2], FSYNC, 10);
@@ -304,7 +308,11 @@ fn min_insync_replicas_holds_before_and_after_the_append() {
     script.fetches(2, 15);
     script.expand(2).expect("caught up");
     assert_eq!(script.leader.check_before_append(&rules), Err(ErrorCode::NotEnoughReplicas), "not committed");
-    assert_eq!(script.leader.check_after_append(&rules), Ok(()), "whoever is joining counts here, as in Kafka");
+    assert_eq!(
+        script.leader.check_after_append(&rules),
+        Ok(()),
+        "whoever is joining counts here, as in Kafka"
+    );
 }
 
 #[test]
