@@ -1,8 +1,10 @@
 //! What else one can ask a partition: offsets by time, ends of epochs, producers, sizes.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::partition::{Isolation, Partition, Role, fault_code};
+use crate::storage::dir::LogDir;
 use crate::storage::producer_state::ProducerEntry;
 use crate::storage::{FileSlice, ReadError, StorageError, TimestampFound};
 use crate::types::{ErrorCode, LeaderEpoch, Ms, Offset, ProducerId};
@@ -119,8 +121,16 @@ impl Partition {
     }
 
     /// Raises the log start offset to `before`, or to the high watermark where that is -1. Gives back the log start
-    /// offset (the "low watermark" with one replica).
+    /// offset (the "low watermark" with one replica), once it is durable: what was deleted stays so after a power loss.
+    /// Blocks for the disk.
     pub fn delete_records(&self, before: Offset) -> Result<Offset, ErrorCode> {
+        let (start, dir) = self.raise_log_start_offset(before)?;
+        // Requests that come together share one write.
+        dir.write_starts().map_err(|fault| fault_code(&fault))?;
+        Ok(start)
+    }
+
+    fn raise_log_start_offset(&self, before: Offset) -> Result<(Offset, Arc<LogDir>), ErrorCode> {
         let mut state = self.lock();
         state.check_leader_epoch(-1)?;
         let to = if before == -1 { state.high_watermark } else { before };
@@ -131,7 +141,7 @@ impl Partition {
             ReadError::OffsetOutOfRange { .. } => ErrorCode::OffsetOutOfRange,
             ReadError::Fault(fault) => fault_code(&fault),
         })?;
-        Ok(state.log().log_start_offset())
+        Ok((state.log().log_start_offset(), Arc::clone(state.log().log_dir())))
     }
 
     /// Producers that the log remembers.

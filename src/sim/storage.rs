@@ -69,6 +69,8 @@ struct Model {
     /// Batches that a truncation was about to remove when the power went.
     maybe: BTreeMap<Offset, Written>,
     start: Offset,
+    /// Records below it were deleted on request, and that was reported.
+    deleted_to: Offset,
     /// Reported durable.
     synced: Offset,
     end: Offset,
@@ -365,7 +367,7 @@ impl World {
         let ahead = self.rng.below(50) as i64;
         let (log, model) = self.parts(tp)?;
         let at = log.log_end_offset() + ahead;
-        model.synced = 0;
+        (model.synced, model.deleted_to) = (0, 0);
         model.maybe = std::mem::take(&mut model.batches);
         model.producer_epoch += 1;
         model.next_sequence = 0;
@@ -382,6 +384,10 @@ impl World {
         let to = log.log_start_offset() + (draw % (span + 1)) as i64;
         log.advance_log_start_offset(to)?;
         model.start = model.start.max(to);
+        if draw >> 63 == 0 {
+            log.log_dir().write_starts()?;
+            model.deleted_to = log.log_start_offset();
+        }
         Ok(())
     }
 
@@ -446,11 +452,12 @@ impl World {
             let (log, model) = self.parts(&tp)?;
             // A directory that was being removed may be half empty.
             if model.maybe_deleted {
-                model.synced = 0;
+                (model.synced, model.deleted_to) = (0, 0);
             }
             let (start, end) = (log.log_start_offset(), log.log_end_offset());
             ensure!(start <= end, "{tp}: starts at {start}, ends at {end}");
             ensure!(end >= model.synced, "{tp}: ends at {end}, was durable up to {}", model.synced);
+            ensure!(start >= model.deleted_to, "{tp}: starts at {start}, deleted up to {}", model.deleted_to);
             let all_gone = model.batches.is_empty();
             // Where nothing was durable the first segment may be lost and a later one not.
             let nothing_durable = model.synced <= model.start;
@@ -511,7 +518,8 @@ fn check_producer(tp: &TopicPartition, log: &mut Log, model: &mut Model) -> Resu
     let (start, end) = (log.log_start_offset(), log.log_end_offset());
     let Some((&base, written)) = model.batches.iter().next_back() else { return Ok(()) };
     model.producer_epoch = written.producer_epoch();
-    if base < log.log_start_offset() && written.last >= model.synced {
+    let in_log = (start..end).contains(&written.last);
+    if base < start && !in_log && written.last >= model.synced {
         // Never durable, and not in the log any more.
         model.batches.clear();
         model.producer_epoch += 1;

@@ -312,7 +312,8 @@ impl LogDir {
         let starts: Vec<(TopicPartition, Offset)> = {
             let mut table = self.table.lock();
             if !table.starts_moved {
-                return Ok(());
+                // Somebody else has written them meanwhile, or has failed to.
+                return if self.is_failed() { Err(self.offline()) } else { Ok(()) };
             }
             table.starts_moved = false;
             // Kafka omits those that equal the first segment's base. With all of them here, the next start

@@ -792,7 +792,16 @@ impl Log {
         }
         active.finish(files!(self))?;
         self.also_sync.extend(active.index_files());
-        let next = Segment::create(files!(self), base, now)?;
+        let next = match Segment::create(files!(self), base, now) {
+            Ok(next) => next,
+            Err(error) => {
+                // The active segment may take smaller batches yet, and must not be followed by a file that begins
+                // before its end.
+                self.dir_dirty = true;
+                Segment::remove_created(files!(self), base)?;
+                return Err(error);
+            }
+        };
         self.preallocate(&next);
         self.segments.push(next);
         self.recent.clear();
@@ -937,7 +946,8 @@ impl Log {
             return Ok(());
         }
         self.write_out_to_close()?;
-        if self.loaded && self.has_dir && !self.is_offline() { self.sync_now() } else { Ok(()) }
+        // A log that is out of use says so here, instead of passing for durable.
+        if (self.loaded && self.has_dir) || self.is_offline() { self.sync_now() } else { Ok(()) }
     }
 
     /// Writes out what is only in memory, so that after one more sync the next start need not look at the log. The log

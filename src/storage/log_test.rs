@@ -25,6 +25,12 @@ fn tp() -> TopicPartition {
     TopicPartition::new("t", 0)
 }
 
+fn manager_on(disk: &SimDisk) -> Manager {
+    let manager = manager(disk);
+    manager.recover_here(|_| small());
+    manager
+}
+
 fn log_on(disk: &SimDisk, config: Arc<LogConfig>) -> (Manager, Log) {
     let manager = manager(disk);
     manager.recover_here(|_| config.clone());
@@ -478,6 +484,121 @@ fn any_of_the_last_five_batches_may_be_retried_after_a_power_loss_at_any_disk_ca
         call += 1;
     }
     assert!(call > 60, "{call}");
+}
+
+/// A log whose recovery point on disk is the end of its only segment.
+fn with_durable_segment(disk: &SimDisk) -> (Manager, Log) {
+    let (manager, mut log) = log_on(disk, small());
+    while log.size().unwrap() < 1500 {
+        append(&mut log, &batch(2, NOW)).unwrap();
+    }
+    log.sync_now().unwrap();
+    manager.tick(NOW + 60_000);
+    (manager, log)
+}
+
+#[test]
+fn a_failed_write_that_a_power_loss_brings_back_before_a_closed_segment_is_synced_is_cut_off() {
+    let other_batches = {
+        let (_manager, mut leader) = with_durable_segment(&SimDisk::new());
+        let end = leader.log_end_offset();
+        for _ in 0..3 {
+            append(&mut leader, &batch(1, NOW + 5)).unwrap();
+        }
+        let slice = leader.read(end, 1 << 20, Offset::MAX, true).unwrap().slice.unwrap();
+        slice.read().unwrap()
+    };
+    let mut brought_back = 0;
+    for seed in 0..200 {
+        let disk = SimDisk::new();
+        let (manager, mut log) = with_durable_segment(&disk);
+        let (end, size) = (log.log_end_offset(), log.size().unwrap());
+        // Two whole batches and a part of the third one find room, and go again.
+        disk.set_capacity(Some(total(&disk) + other_batches.len() as u64 - 10));
+        assert!(log.append_as_follower(&other_batches, NOW).is_err());
+        disk.set_capacity(None);
+        assert_eq!((log.log_end_offset(), log.size().unwrap()), (end, size));
+        let first = append(&mut log, &batch(20, NOW + 9)).unwrap();
+        assert_eq!((first.first_offset, log.segment_count().unwrap()), (end, 2));
+        drop((manager, log));
+        disk.crash(&mut Rng::new(seed));
+        let closed = Path::new("/data/t-0/00000000000000000000.log");
+        brought_back += u64::from(disk.metadata(closed).unwrap().len > size);
+        let (_manager, mut log) = log_on(&disk, small());
+        let found = log.log_end_offset();
+        // Whole batches that came back are there only where the log goes on in the same segment.
+        assert!(found >= end && found <= end + 20, "seed {seed}: {found} after {end}");
+        assert_contiguous(&read_all(&mut log, 0, 500), 0, found);
+        if log.segment_count().unwrap() == 2 {
+            assert_eq!(disk.metadata(closed).unwrap().len, size, "seed {seed}");
+        }
+        fill(&mut log, 10);
+        assert_contiguous(&read_all(&mut log, 0, 500), 0, log.log_end_offset());
+    }
+    assert!(brought_back > 20, "{brought_back}");
+}
+
+#[test]
+fn damage_at_the_end_of_the_segment_before_the_recovery_point_is_not_cut() {
+    for back in [1, 40, 90] {
+        let disk = SimDisk::new();
+        let (manager, mut log) = with_durable_segment(&disk);
+        let size = log.size().unwrap();
+        append(&mut log, &batch(20, NOW)).unwrap();
+        log.sync_now().unwrap();
+        assert_eq!(log.segment_count().unwrap(), 2);
+        drop((manager, log));
+        disk.settle();
+        disk.kill();
+        let closed = Path::new("/data/t-0/00000000000000000000.log");
+        assert!(disk.rot(closed, size - back, 3));
+        let manager = manager_on(&disk);
+        let opened = manager.log(&tp(), TopicId(uuid::Uuid::from_u128(9)), small(), None);
+        assert!(matches!(opened, Err(StorageError::Corrupt { .. })), "{opened:?}");
+        assert_eq!(disk.metadata(closed).unwrap().len, size);
+    }
+}
+
+#[test]
+fn what_was_synced_a_second_ago_is_not_cut_though_it_looks_like_an_unwritten_sector() {
+    let disk = SimDisk::new();
+    let (manager, mut log) = log_on(&disk, Arc::new(LogConfig::default()));
+    fill(&mut log, 30);
+    log.sync_now().unwrap();
+    manager.tick(NOW + 1000);
+    drop((manager, log));
+    disk.crash(&mut Rng::new(1));
+    let path = Path::new("/data/t-0/00000000000000000000.log");
+    let file = disk.open(path, OpenMode::Write).unwrap();
+    let len = file.len().unwrap();
+    file.write_at(1024, &[IoSlice::new(&[0; 512])]).unwrap();
+    let manager = manager_on(&disk);
+    let opened = manager.log(&tp(), TopicId(uuid::Uuid::from_u128(9)), small(), None);
+    assert!(matches!(opened, Err(StorageError::Corrupt { .. })), "{opened:?}");
+    assert_eq!(file.len().unwrap(), len);
+}
+
+#[test]
+fn a_roll_that_fails_leaves_no_segment_in_the_way() {
+    for call in 0..12 {
+        let disk = SimDisk::new();
+        let (manager, mut log) = with_durable_segment(&disk);
+        disk.set_capacity(Some(total(&disk)));
+        for _ in 0..call {
+            assert!(append(&mut log, &batch(20, NOW)).is_err());
+        }
+        disk.set_capacity(None);
+        // Fits into the segment that was to be closed.
+        append(&mut log, &batch(1, NOW)).unwrap();
+        append(&mut log, &batch(20, NOW)).unwrap();
+        let end = log.log_end_offset();
+        log.sync_now().unwrap();
+        drop((manager, log));
+        disk.crash(&mut Rng::new(call));
+        let (_manager, mut log) = log_on(&disk, small());
+        assert_eq!(log.log_end_offset(), end);
+        assert_contiguous(&read_all(&mut log, 0, 500), 0, end);
+    }
 }
 
 #[test]

@@ -35,14 +35,20 @@ const METADATA_LOG: &str = "__cluster_metadata-0";
 /// Longest file name.
 const NAME_BYTES_MAX: usize = 255;
 
+/// Logs for which recovery points are written every second; with more of them, that much less often.
+///
+/// Until a recovery point is on disk, damage to what was synced since the last one passes for a write that power loss cut
+/// off. The file holds every log of its directory, some 40 bytes each.
+const POINTS_PER_SECOND: i64 = 1000;
+
 /// Gives the settings of a topic, as far as they are known yet.
 pub type ConfigOf = Arc<dyn Fn(&str) -> Arc<LogConfig> + Send + Sync>;
 
 /// Intervals of the manager's work.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ManagerConfig {
-    /// `log.flush.offset.checkpoint.interval.ms`: recovery points are written this often. A log that has been
-    /// dirty for longer is synced, which bounds what recovery has to read.
+    /// `log.flush.offset.checkpoint.interval.ms`: recovery points are written at least this often, and more often
+    /// where that is cheap. A log that has been dirty for longer is synced, which bounds what recovery has to read.
     pub checkpoint_interval_ms: Ms,
     /// `log.retention.check.interval.ms`.
     pub retention_interval_ms: Ms,
@@ -106,7 +112,7 @@ struct State {
     /// Of these, the ones that recovery has opened, or what it failed with.
     recovered: BTreeMap<TopicPartition, Result<Log, StorageError>>,
     futures: Vec<PathBuf>,
-    next_checkpoint: Ms,
+    last_points: Ms,
     next_retention: Ms,
 }
 
@@ -144,7 +150,7 @@ impl Manager {
             state: Mutex::default(),
         };
         let mut state = State {
-            next_checkpoint: now.saturating_add(config.checkpoint_interval_ms),
+            last_points: now,
             next_retention: now.saturating_add(config.initial_delay_ms),
             ..State::default()
         };
@@ -434,17 +440,19 @@ impl Manager {
     /// be called every second or so, where blocking is fine.
     pub fn tick(&self, now: Ms) -> Due {
         let mut due = Due::default();
-        let (checkpoint, retention) = {
+        let logs: usize = self.dirs.iter().map(|dir| dir.partitions()).sum();
+        let points_interval_ms = self.config.checkpoint_interval_ms.min(points_interval_ms(logs));
+        let (points, retention) = {
             let mut state = self.state.lock();
-            let checkpoint = now >= state.next_checkpoint;
-            if checkpoint {
-                state.next_checkpoint = now.saturating_add(self.config.checkpoint_interval_ms);
+            let points = now.saturating_sub(state.last_points) >= points_interval_ms;
+            if points {
+                state.last_points = now;
             }
             let retention = now >= state.next_retention;
             if retention {
                 state.next_retention = now.saturating_add(self.config.retention_interval_ms);
             }
-            (checkpoint, retention)
+            (points, retention)
         };
         for dir in self.dirs.iter().filter(|dir| !dir.is_failed()) {
             for (tp, since) in dir.unsynced() {
@@ -459,7 +467,7 @@ impl Manager {
             if dir.starts_moved() {
                 let _ = dir.write_starts();
             }
-            if checkpoint {
+            if points {
                 let _ = dir.write_recovery_points();
             }
             due.reap.extend(dir.take_reapable());
@@ -500,6 +508,12 @@ impl Manager {
         let lines = offsets.iter().map(|(tp, &offset)| (tp, offset));
         dir.watch(checkpoint::write_offsets(&**dir.disk(), &path, lines))
     }
+}
+
+/// How often recovery points are written with so many logs: the file grows with them.
+fn points_interval_ms(logs: usize) -> Ms {
+    let logs = i64::try_from(logs).unwrap_or(i64::MAX);
+    (logs.saturating_mul(1000) / POINTS_PER_SECOND).max(1000)
 }
 
 fn open_log(

@@ -13,3 +13,8 @@ fn names_of_directories() {
         assert_eq!(classify(name), DirKind::Unknown, "{name}");
     }
 }
+
+#[test]
+fn recovery_points_are_written_every_second_where_logs_are_few() {
+    assert_eq!([0, 1, 1000, 10_000, 60_000].map(points_interval_ms), [1000, 1000, 1000, 10_000, 60_000]);
+}

@@ -18,6 +18,10 @@
 //! Appends reach the page cache. What is durable is said by [`Log::synced_end_offset`], and moves only when a
 //! [`SyncJob`] has ended well. Nothing is ever synced twice after a failure: a failed sync ends the log
 //! directory's use.
+//!
+//! A log start offset that DeleteRecords raised is durable before it is answered. One that retention raised can be seen
+//! up to a second before it is durable, and can go back after a power loss: consumers then see old records again, as with
+//! Kafka, which writes the starts of both every minute. Segments go only once the start above them is durable.
 
 pub mod checkpoint;
 mod config;

@@ -19,9 +19,14 @@
 //!   offline with [`StorageError::Corrupt`] and its bytes stay, for the other replicas or an operator to
 //!   repair.
 //!
+//! A closed segment ends where the next one begins. Bytes behind that are of a write that failed, as on a full disk, and
+//! that the power loss brought back before they were cut off for good: they were never part of the log and are cut off,
+//! also in the last segment that lies below the recovery point whole. Of that one the end is looked at, from the last
+//! entry of its index on.
+//!
 //! Below the recovery point nothing may be missing: a log that ends before it is corrupt, not short. The
-//! recovery point on disk lags behind the last sync by up to the checkpoint interval; damage that looks like
-//! lost sectors in between cannot be told from a lost write.
+//! recovery point on disk lags behind the last sync by a second, or with very many logs by up to the checkpoint
+//! interval; damage that looks like lost sectors in between cannot be told from a lost write.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -283,13 +288,28 @@ fn recover_segments(
     // A log whose first segment is above all that was ever durable has lost those before it.
     let mut end = if known { first_base.min(recovery_point.max(log.start)) } else { first_base };
     let mut kept: Vec<Segment> = Vec::new();
-    let mut rest: VecDeque<Segment> = segments.into();
+    // A roll that failed may have left a file, without records: what came next went on in the segment before it.
+    let last_base = segments.last().map(|last| last.base);
+    let of_use = |s: &Segment| s.size > 0 || s.base == first_base || Some(s.base) == last_base;
+    let (of_use, mut gone): (Vec<Segment>, Vec<Segment>) = segments.into_iter().partition(of_use);
+    let mut rest = VecDeque::from(of_use);
     let mut recovered_from = Offset::MAX;
-    let mut gone: Vec<Segment> = Vec::new();
     while let Some(mut segment) = rest.pop_front() {
         if let Some(next) = rest.front().filter(|next| next.base <= recovery_point) {
-            end = next.base;
-            kept.push(segment);
+            let (next_base, next_is_empty) = (next.base, next.size == 0);
+            // Below the log start offset nothing is read any more.
+            let is_last_closed =
+                next_base > log.start && rest.get(1).is_none_or(|next| next.base > recovery_point);
+            let goes_on = is_last_closed && cut_behind_end(log, &mut segment, next_base, next_is_empty)?;
+            if !goes_on {
+                end = next_base;
+                kept.push(segment);
+                continue;
+            }
+            gone.extend(rest.pop_front());
+        }
+        if segment.size == 0 && segment.base < end {
+            gone.push(segment);
             continue;
         }
         // Below the log start offset nothing is missed: of the files that were being removed there, a power loss may
@@ -328,6 +348,48 @@ fn recover_segments(
     Ok(recovered_from)
 }
 
+/// Cuts off what lies in a closed segment behind `end`, where the next segment begins; see the module. All below `end` was
+/// durable: [`StorageError::Corrupt`] if it is not there.
+///
+/// With `next_is_empty`, batches behind `end` are not cut: true says that the log goes on here, and that the next segment is
+/// of a roll that failed.
+fn cut_behind_end(
+    log: &Log,
+    segment: &mut Segment,
+    end: Offset,
+    next_is_empty: bool,
+) -> Result<bool, StorageError> {
+    let files = Files { disk: &**log.dir.disk(), dir: &log.path };
+    let path = files.path(segment.base, LOG);
+    let file = segment.file(files)?;
+    let mut reader = Chunks::new(file.clone(), segment.size);
+    let mut position = segment.last_indexed(files, end)?;
+    let mut next = segment.base;
+    while position < segment.size {
+        let bytes = reader.at(position).at(&path)?;
+        match check_stored(bytes, next) {
+            Ok(batch) if batch.header().base_offset() < end => {
+                next = batch.header().next_offset();
+                position += batch.bytes().len() as u32;
+            }
+            Ok(_) if next_is_empty => return Ok(true),
+            // Where records have been compacted away the end cannot be told from damage by its offset.
+            Err(error) if next < end => {
+                let why =
+                    format!("no valid batch below the recovery point, at offset {next} of {end}: {error}");
+                return Err(StorageError::Corrupt { path, position: u64::from(position), why });
+            }
+            Ok(_) | Err(_) => {
+                let bytes = segment.size - position;
+                tracing::warn!(partition = %log.tp, base = segment.base, position, bytes, "cutting a write that failed");
+                file.set_len(u64::from(position)).at(&path)?;
+                (segment.size, segment.unsynced) = (position, true);
+            }
+        }
+    }
+    Ok(false)
+}
+
 /// What became of a segment.
 struct Recovered {
     end: Offset,
@@ -350,13 +412,21 @@ fn recover_segment(
     segment.size = position;
     let mut end = base;
     let mut reader = Chunks::new(file.clone(), size);
+    let limit = later.front().filter(|next| next.size > 0).map_or(Offset::MAX, |next| next.base);
     let outcome = loop {
         if position == size {
             break Recovered { end, cut: false };
         }
         let bytes = reader.at(position).at(&files.path(base, LOG))?;
         let checked = if position > 0 && end == base { i64::MIN } else { end };
-        match valid_batch(bytes, checked.max(base), recovery_point) {
+        let valid = valid_batch(bytes, checked.max(base), recovery_point);
+        if end == limit || valid.as_ref().is_some_and(|batch| batch.header().base_offset() >= limit) {
+            let bytes = size - position;
+            tracing::warn!(partition = %log.tp, base, position, bytes, "cutting a write that failed");
+            file.set_len(u64::from(position)).at(&files.path(base, LOG))?;
+            break Recovered { end, cut: false };
+        }
+        match valid {
             Some(batch) => {
                 let header = batch.header();
                 let epoch = header.partition_leader_epoch();

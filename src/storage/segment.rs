@@ -158,6 +158,15 @@ impl Segment {
         })
     }
 
+    /// Takes back what [`Segment::create`] may have made when it failed.
+    pub(super) fn remove_created(files: Files<'_>, base: Offset) -> Result<(), StorageError> {
+        let path = files.path(base, LOG);
+        match files.disk.remove_file(&path) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(StorageError::io(&path, e)),
+            _ => Ok(()),
+        }
+    }
+
     /// A segment whose file of `size` bytes was found in the directory.
     pub(super) fn found(base: Offset, size: u32, modified: Ms) -> Segment {
         Segment {
@@ -489,6 +498,22 @@ impl Segment {
         }
         self.indexes = Some(Box::new(Indexes { offsets, times, max, bytes_since_entry: u32::MAX }));
         Ok(last.position)
+    }
+
+    /// Where the last batch below `end` begins that the offset index on disk knows of and the log confirms; else 0. The
+    /// indexes are not loaded, since nothing is known of the log's end yet. For recovery.
+    pub(super) fn last_indexed(&mut self, files: Files<'_>, end: Offset) -> Result<u32, StorageError> {
+        let path = files.path(self.base, INDEX);
+        let Some(file) = files.open_if_there(self.base, INDEX)? else { return Ok(0) };
+        let Some(offsets) = OffsetIndex::load(file).at(&path)? else { return Ok(0) };
+        let (base, size) = (self.base, self.size);
+        let sane = |e: &OffsetEntry| e.position < size && base + i64::from(e.relative_offset) < end;
+        let count = offsets.partition_point(sane).at(&path)?;
+        let Some(last) = count.checked_sub(1) else { return Ok(0) };
+        let last = offsets.get(last).at(&path)?;
+        let there = self.batch_at(files, last.position)?;
+        let confirmed = there.is_some_and(|b| b.last_offset - base == i64::from(last.relative_offset));
+        Ok(if confirmed { last.position } else { 0 })
     }
 
     /// The largest timestamp of the segment and the last offset of its batch; -1 if there are no records.

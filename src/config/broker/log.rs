@@ -47,11 +47,12 @@ properties! {
     "log.flush.interval.messages", Long, Is("9223372036854775807"), AtLeast(1), High, ClusterWide;
     /// Syncs a log when its oldest record not yet on stable storage is this old.
     "log.flush.interval.ms", Long, Null, Any, High, ClusterWide;
-    /// How often the recovery point is written down.
+    /// How often recovery points are written down at least; every second where a log directory has up to 1000 logs.
     "log.flush.offset.checkpoint.interval.ms", Int, Is("60000"), AtLeast(0), High, ReadOnly;
     /// How often the broker looks for logs to sync by age.
     "log.flush.scheduler.interval.ms", Long, Is("9223372036854775807"), Any, High, ReadOnly;
-    /// How often log start offsets are written down.
+    /// How often log start offsets are written down. *No effect: DeleteRecords is answered when the new start is
+    /// durable, retention's new start follows within a second.*
     "log.flush.start.offset.checkpoint.interval.ms", Int, Is("60000"), AtLeast(0), High, ReadOnly;
     /// Bytes of log between two entries of the offset index.
     "log.index.interval.bytes", Int, Is("4096"), AtLeast(0), Medium, ClusterWide;
