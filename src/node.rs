@@ -108,6 +108,8 @@ impl Node {
         tracing::debug!(elapsed = ?began.elapsed(), "the metadata quorum is up");
 
         let layers = Arc::new(ArcSwap::from_pointee(setup.layers.clone()));
+        // From here on the layers have what the metadata log says of this broker.
+        let changes = dynamic_config::subscribe(&publisher, config.node_id, &layers);
         let settings_of = dynamic_config::settings_of(Arc::clone(&layers));
         let logs = open_logs(env, &config, publisher.image(), &layers).await?;
         let replicas = ReplicaManager::new(config.node_id, env, Arc::clone(&logs), settings_of);
@@ -132,21 +134,16 @@ impl Node {
         });
 
         let epoch = register(env, setup, &controller, &endpoints, &features).await?;
-        dynamic_config::subscribe(&publisher, config.node_id, &layers);
         publisher.subscribe(Box::new({
             let replicas = Arc::clone(&replicas);
             move |delta, image| replicas.apply(image, delta)
         }));
         coordinators::subscribe(&publisher, &broker);
-        maintenance::start(env, &config, &replicas);
+        maintenance::start(env, &config, &layers, &replicas);
         unfence(&config, &controller, &publisher, epoch).await?;
 
         let accepting = CancellationToken::new();
-        let limits = ConnectionLimits::new(
-            config.max_connections,
-            config.max_connections_per_ip,
-            per_ip_overrides(env, &config).await,
-        );
+        let limits = dynamic_config::connection_limits(env, changes, &config).await;
         let settings = Arc::new(ConnectionSettings {
             request_bytes_max: config.socket_request_max_bytes,
             idle: (config.connections_max_idle_ms >= 0)
@@ -351,7 +348,7 @@ async fn open_logs(
         let progress = |progress: RecoveryProgress| {
             tracing::debug!("recovered {} of {} logs", progress.done, progress.total);
         };
-        let threads = config.num_recovery_threads_per_data_dir;
+        let threads = usize::try_from(layers.load().number("num.recovery.threads.per.data.dir")).unwrap_or(1);
         logs.recover(&env.tasks, threads, Arc::new(config_of), Arc::new(progress)).await;
     }
     Ok(logs)
@@ -419,16 +416,4 @@ fn wire_endpoint(endpoint: &Endpoint) -> metadata::Endpoint {
         port: endpoint.port,
         security_protocol: endpoint.protocol as i16,
     }
-}
-
-/// `max.connections.per.ip.overrides`, with names looked up.
-async fn per_ip_overrides(env: &Env, config: &BrokerConfig) -> BTreeMap<std::net::IpAddr, usize> {
-    let mut overrides = BTreeMap::new();
-    for (host, &max) in &config.max_connections_per_ip_overrides {
-        match env.net.resolve(host).await {
-            Ok(addresses) => overrides.extend(addresses.into_iter().map(|address| (address, max))),
-            Err(e) => tracing::warn!("max.connections.per.ip.overrides: {host}: {e}"),
-        }
-    }
-    overrides
 }

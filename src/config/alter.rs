@@ -186,6 +186,9 @@ fn validate_broker(
             // A key that nobody knows is kept: a plug-in might ask for it.
             None => continue,
             Some(Update::ReadOnly) => return Err(ConfigError::ReadOnly(format!("[{key}]"))),
+            Some(_) if broker::NOT_DYNAMIC_YET.contains(&key.as_str()) => {
+                return Err(ConfigError::ReadOnly(format!("[{key}]")));
+            }
             Some(Update::PerBroker) if key.starts_with("ssl.") => {
                 return Err(ConfigError::Request(format!(
                     "These security configs can be dynamically updated only per-listener using the listener prefix: \

@@ -169,6 +169,17 @@ impl Layers {
         })
     }
 
+    /// The number that a broker key has now; 0 for a key that is no number, or null.
+    pub fn number(&self, key: &str) -> i64 {
+        match broker::property(key).map(|property| self.broker_value(property)) {
+            Some(Value::Number(n)) => n,
+            other => {
+                debug_assert_eq!(other, Some(Value::Null), "{key} is no number");
+                0
+            }
+        }
+    }
+
     fn broker_value(&self, property: &Property) -> Value {
         match self.lookup(property.name) {
             Some((text, _)) => property.parse(text).unwrap_or_else(|_| property.default_value()),

@@ -84,6 +84,10 @@ impl PartitionLog for LedPartition {
         })
     }
 
+    fn max_batch_bytes(&self) -> usize {
+        self.partition.settings().log.validate.max_message_bytes
+    }
+
     fn start_offset(&self) -> Offset {
         self.partition.log_offsets().0
     }

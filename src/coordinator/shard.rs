@@ -57,6 +57,8 @@ pub struct Cx<'a, C> {
     pub cluster: &'a MetadataImage,
     /// The coordinator's settings.
     pub config: &'a C,
+    /// The largest batch that the shard's partition takes now: `max.message.bytes` of its topic.
+    pub max_batch_bytes: usize,
     /// The shard's own chance.
     pub rng: &'a mut Rng,
 }

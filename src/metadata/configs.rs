@@ -5,6 +5,9 @@ use std::sync::{Arc, LazyLock};
 
 use imbl::OrdMap;
 
+use crate::config::{Layers, Props};
+use crate::types::NodeId;
+
 /// Kinds of things that have a configuration; numbers are `ConfigResource.Type`'s.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(i8)]
@@ -61,7 +64,7 @@ impl ConfigResource {
     }
 
     /// The broker with this id.
-    pub fn broker(id: crate::types::NodeId) -> ConfigResource {
+    pub fn broker(id: NodeId) -> ConfigResource {
         ConfigResource::new(ResourceType::Broker, id.to_string())
     }
 
@@ -90,6 +93,17 @@ impl Configs {
     pub fn of(&self, resource: &ConfigResource) -> &Arc<ConfigMap> {
         static NOTHING: LazyLock<Arc<ConfigMap>> = LazyLock::new(Arc::default);
         self.by_resource.get(resource).unwrap_or(&NOTHING)
+    }
+
+    /// The same, as the layers of a configuration take it.
+    pub fn props(&self, resource: &ConfigResource) -> Props {
+        self.of(resource).iter().map(|(key, value)| (key.to_string(), value.to_string())).collect()
+    }
+
+    /// The configuration of the broker `node` by layers: that of its file, under what is set for all brokers and for
+    /// this one.
+    pub fn over(&self, file: &Layers, node: NodeId) -> Layers {
+        file.with_dynamic(self.props(&ConfigResource::cluster()), self.props(&ConfigResource::broker(node)))
     }
 
     /// Resources with something set, in order.

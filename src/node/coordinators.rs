@@ -23,13 +23,11 @@ const LOAD_RETRY: Duration = Duration::from_millis(500);
 
 /// The group coordinator, which leads nothing yet.
 pub(super) fn start_groups(env: &Env, config: &BrokerConfig) -> Arc<Coordinator<GroupShard>> {
-    let max_batch_bytes = config.message_max_bytes.max(0) as usize;
     let codec = u8::try_from(config.offsets_topic_compression_codec).ok().and_then(Codec::from_number);
     let settings = Settings {
         name: "group coordinator",
         queue: QUEUE,
         write_timeout: Duration::from_millis(config.offsets_commit_timeout_ms.max(0) as u64),
-        max_batch_bytes,
         compression: Compression::new(codec.unwrap_or(Codec::None)),
         load_chunk_bytes: config.offsets_load_buffer_size,
         load_retry: LOAD_RETRY,
@@ -43,7 +41,6 @@ pub(super) fn start_groups(env: &Env, config: &BrokerConfig) -> Arc<Coordinator<
         offsets_retention_ms: Ms::from(config.offsets_retention_minutes) * 60_000,
         offsets_retention_check_interval_ms: config.offsets_retention_check_interval_ms,
         offsets_commit_timeout_ms: Ms::from(config.offsets_commit_timeout_ms),
-        max_batch_bytes,
         ..GroupConfigs::default()
     };
     Coordinator::new(env, settings, Arc::new(groups), MetadataImage::empty())

@@ -6,7 +6,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::BrokerConfig;
+use arc_swap::ArcSwap;
+
+use crate::config::{BrokerConfig, Layers};
 use crate::env::Env;
 use crate::replica::ReplicaManager;
 use crate::types::Ms;
@@ -15,11 +17,16 @@ use crate::types::Ms;
 const TICK: Duration = Duration::from_secs(1);
 
 /// Starts the ticks of a node.
-pub(super) fn start(env: &Env, config: &BrokerConfig, replicas: &Arc<ReplicaManager>) {
+pub(super) fn start(
+    env: &Env,
+    config: &BrokerConfig,
+    layers: &Arc<ArcSwap<Layers>>,
+    replicas: &Arc<ReplicaManager>,
+) {
+    let layers = Arc::clone(layers);
     let (tasks, clock, replicas) = (env.tasks.clone(), Arc::clone(&env.clock), Arc::clone(replicas));
     let checkpoint_every = config.replica_high_watermark_checkpoint_interval_ms;
     let producers_every = Ms::from(config.producer_id_expiration_check_interval_ms);
-    let expire_after = Ms::from(config.producer_id_expiration_ms);
     env.tasks.spawn("log maintenance", async move {
         let mut next_checkpoint = clock.now() + checkpoint_every;
         let mut next_expiry = clock.now() + producers_every;
@@ -34,6 +41,7 @@ pub(super) fn start(env: &Env, config: &BrokerConfig, replicas: &Arc<ReplicaMana
             if expire {
                 next_expiry = now + producers_every;
             }
+            let expire_after = layers.load().number("producer.id.expiration.ms");
             let replicas = Arc::clone(&replicas);
             let work = move || {
                 replicas.tick(now);

@@ -254,6 +254,11 @@ impl Partition {
         Arc::new(Partition { node_id, topic, topic_id, index, syncer, settings, state: Mutex::new(state) })
     }
 
+    /// Its settings, as they are now.
+    pub fn settings(&self) -> Arc<PartitionSettings> {
+        self.settings.load_full()
+    }
+
     /// The topic's name.
     pub fn topic(&self) -> &TopicName {
         &self.topic

@@ -4,14 +4,23 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 
 /// Counts connections of one broker, in all and by address.
 pub struct ConnectionLimits {
-    in_all_max: usize,
-    per_ip_max: usize,
-    per_ip_overrides: BTreeMap<IpAddr, usize>,
+    most: RwLock<Most>,
     counts: Mutex<Counts>,
+}
+
+/// How many connections there may be. Lower numbers than there are connections close none of them.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Most {
+    /// `max.connections`.
+    pub in_all: usize,
+    /// `max.connections.per.ip`.
+    pub per_ip: usize,
+    /// `max.connections.per.ip.overrides`, with names looked up.
+    pub per_ip_overrides: BTreeMap<IpAddr, usize>,
 }
 
 #[derive(Default)]
@@ -21,22 +30,29 @@ struct Counts {
 }
 
 impl ConnectionLimits {
-    /// Limits as `max.connections`, `max.connections.per.ip` and `max.connections.per.ip.overrides` give them.
-    pub fn new(
-        in_all_max: usize,
-        per_ip_max: usize,
-        per_ip_overrides: BTreeMap<IpAddr, usize>,
-    ) -> Arc<ConnectionLimits> {
-        Arc::new(ConnectionLimits { in_all_max, per_ip_max, per_ip_overrides, counts: Mutex::default() })
+    /// Nobody is connected yet.
+    pub fn new(most: Most) -> Arc<ConnectionLimits> {
+        Arc::new(ConnectionLimits { most: RwLock::new(most), counts: Mutex::default() })
+    }
+
+    /// Other limits, for connections that come from now on.
+    pub fn set(&self, most: Most) {
+        *self.most.write() = most;
+    }
+
+    /// The limits, as they are now.
+    pub fn most(&self) -> Most {
+        self.most.read().clone()
     }
 
     /// Lets a connection in, until the permit is dropped; `None` where a limit is reached.
     pub fn admit(self: &Arc<Self>, ip: IpAddr) -> Option<ConnectionPermit> {
         let ip = ip.to_canonical();
+        let most = self.most.read();
         let mut counts = self.counts.lock();
         let from_ip = counts.by_ip.get(&ip).copied().unwrap_or(0);
-        let from_ip_max = self.per_ip_overrides.get(&ip).copied().unwrap_or(self.per_ip_max);
-        if counts.in_all >= self.in_all_max || from_ip >= from_ip_max {
+        let from_ip_max = most.per_ip_overrides.get(&ip).copied().unwrap_or(most.per_ip);
+        if counts.in_all >= most.in_all || from_ip >= from_ip_max {
             return None;
         }
         counts.in_all += 1;
@@ -77,7 +93,8 @@ mod tests {
     fn limits_hold_in_all_and_by_address() {
         let one: IpAddr = "10.0.0.1".parse().unwrap();
         let two: IpAddr = "10.0.0.2".parse().unwrap();
-        let limits = ConnectionLimits::new(3, 2, BTreeMap::from([(two, 1)]));
+        let most = Most { in_all: 3, per_ip: 2, per_ip_overrides: BTreeMap::from([(two, 1)]) };
+        let limits = ConnectionLimits::new(most.clone());
         let first = limits.admit(one).unwrap();
         let _second = limits.admit("::ffff:10.0.0.1".parse().unwrap()).unwrap();
         assert!(limits.admit(one).is_none(), "two from one address");
@@ -87,5 +104,7 @@ mod tests {
         drop(first);
         assert!(limits.admit(one).is_some());
         assert_eq!(limits.connections(), 2, "a dropped permit frees its place");
+        limits.set(Most { in_all: 2, ..most });
+        assert!(limits.admit("10.0.0.3".parse().unwrap()).is_none(), "two in all, from now on");
     }
 }

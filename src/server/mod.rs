@@ -11,6 +11,6 @@ mod read_buffer;
 mod response;
 
 pub use connection::{ConnectionSettings, serve};
-pub use limits::{ConnectionLimits, ConnectionPermit};
+pub use limits::{ConnectionLimits, ConnectionPermit, Most};
 pub use listener::{ListenerSettings, Server};
 pub use memory::RequestMemory;

@@ -91,6 +91,11 @@ impl Machine {
         }
     }
 
+    /// The node, while it runs.
+    pub fn node(&self) -> Option<&Node> {
+        self.running.as_ref().map(|(_, node)| node)
+    }
+
     /// The machine loses its power.
     pub async fn lose_power(&mut self) {
         let mut rng = self.rng.split();

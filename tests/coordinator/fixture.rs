@@ -45,6 +45,10 @@ impl PartitionLog for Segment {
         Box::pin(async move { Ok(Bytes::from(out)) })
     }
 
+    fn max_batch_bytes(&self) -> usize {
+        1 << 20
+    }
+
     fn start_offset(&self) -> Offset {
         0
     }

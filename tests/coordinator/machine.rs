@@ -18,9 +18,13 @@ pub(super) struct Done {
     pub(super) replies: Vec<(Ticket, Reply)>,
 }
 
+/// Kafka's default of `message.max.bytes`.
+const MAX_BATCH_BYTES: usize = 1_048_588;
+
 /// A shard.
 pub(super) struct Machine {
     pub(super) config: GroupConfigs,
+    pub(super) max_batch_bytes: usize,
     pub(super) hard: Hard,
     pub(super) soft: <GroupShard as Shard>::Soft,
     /// What was written, in its log form.
@@ -36,6 +40,7 @@ impl Machine {
     pub(super) fn new(config: GroupConfigs, seed: u64) -> Machine {
         let mut machine = Machine {
             config,
+            max_batch_bytes: MAX_BATCH_BYTES,
             hard: Hard::default(),
             soft: Default::default(),
             log: Vec::new(),
@@ -64,6 +69,7 @@ impl Machine {
             monotonic: self.now,
             cluster: &self.image,
             config: &self.config,
+            max_batch_bytes: self.max_batch_bytes,
             rng: &mut self.rng,
         };
         call(&self.hard, &mut self.soft, &mut cx, &mut out);

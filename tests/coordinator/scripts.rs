@@ -298,7 +298,7 @@ impl Script {
             }
             "end-txn" => self.machine.end_txn(w.plain[0].parse().unwrap(), w.plain[1] == "commit"),
             "config" => {
-                let config = &mut self.machine.config;
+                let Machine { config, max_batch_bytes, .. } = &mut self.machine;
                 for (&name, value) in &w.named {
                     let value: i64 = value.parse().unwrap();
                     match name {
@@ -306,7 +306,7 @@ impl Script {
                         "initial_delay" => config.initial_rebalance_delay_ms = value as i32,
                         "metadata_max" => config.offset_metadata_max_bytes = value as usize,
                         "retention" => config.offsets_retention_ms = value,
-                        "max_batch" => config.max_batch_bytes = value as usize,
+                        "max_batch" => *max_batch_bytes = value as usize,
                         "max_pending" => config.max_pending_members = value as usize,
                         other => panic!("{}: no setting {other}", context()),
                     }

@@ -2,7 +2,6 @@
 
 use kafka_protocol::protocol::StrBytes;
 
-use super::layers_at;
 use super::preprocess::{Asked, Broker, Outcomes, check_all};
 use crate::api::controller_gate::{DEFAULT_WAIT, submit, unexpected};
 use crate::api::errors::code_and_message;
@@ -29,7 +28,7 @@ impl Api for AlterConfigs {
         let checked = {
             let image = cx.broker.image();
             let node = cx.broker.config.node_id;
-            let layers = layers_at(&cx.broker.layers.load(), &image, node);
+            let layers = image.configs().over(&cx.broker.layers.load(), node);
             check_all(&Broker { image: &image, layers: &layers, node }, &asked, true)
         };
         let mut configs = Vec::new();

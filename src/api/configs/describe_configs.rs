@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use kafka_protocol::protocol::StrBytes;
 
-use super::{dynamic_props, layers_at, loggers};
+use super::loggers;
 use crate::api::errors::{invalid_request, message};
 use crate::api::{Api, On, RequestContext};
 use crate::config::layers::client_metrics_entries;
@@ -40,7 +40,7 @@ impl Api for DescribeConfigs {
         }
         let image = cx.broker.image();
         let node = cx.broker.config.node_id;
-        let layers = layers_at(&cx.broker.layers.load(), &image, node);
+        let layers = image.configs().over(&cx.broker.layers.load(), node);
         let view = View { image: &image, layers: &layers, node };
         let each = request.resources.into_iter().map(|resource| {
             let described = view.describe(&resource);
@@ -98,7 +98,7 @@ struct View<'a> {
 impl View<'_> {
     fn describe(&self, resource: &DescribeConfigsResource) -> Result<Vec<Entry>, ApiError> {
         let name = &*resource.resource_name;
-        let own = |kind: ResourceType| dynamic_props(self.image, &ConfigResource::new(kind, name));
+        let own = |kind: ResourceType| self.image.configs().props(&ConfigResource::new(kind, name));
         match ResourceType::from_code(resource.resource_type) {
             Some(ResourceType::Topic) => {
                 if let Some(why) = invalid_name(name) {

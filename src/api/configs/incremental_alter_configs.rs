@@ -3,7 +3,7 @@
 use kafka_protocol::protocol::StrBytes;
 
 use super::preprocess::{Asked, Broker, Outcomes, check_all};
-use super::{layers_at, loggers};
+use super::loggers;
 use crate::api::controller_gate::{DEFAULT_WAIT, submit, unexpected};
 use crate::api::errors::code_and_message;
 use crate::api::{Api, On, RequestContext};
@@ -33,7 +33,7 @@ impl Api for IncrementalAlterConfigs {
         let checked = {
             let image = cx.broker.image();
             let node = cx.broker.config.node_id;
-            let layers = layers_at(&cx.broker.layers.load(), &image, node);
+            let layers = image.configs().over(&cx.broker.layers.load(), node);
             check_all(&Broker { image: &image, layers: &layers, node }, &asked, false)
         };
         let mut changes = Vec::new();

@@ -13,23 +13,9 @@ pub use incremental_alter_configs::IncrementalAlterConfigs;
 pub use list_config_resources::ListConfigResources;
 
 use super::RequestContext;
-use crate::config::{Layers, Props};
-use crate::metadata::{ConfigResource, MetadataImage};
-use crate::types::NodeId;
+use crate::config::Layers;
 
-/// What is set dynamically on a resource.
-pub fn dynamic_props(image: &MetadataImage, resource: &ConfigResource) -> Props {
-    image.configs().of(resource).iter().map(|(key, value)| (key.to_string(), value.to_string())).collect()
-}
-
-/// The configuration of the broker `node` by layers: that of its file, under what `image` says of all brokers and of
-/// this one.
-pub fn layers_at(file: &Layers, image: &MetadataImage, node: NodeId) -> Layers {
-    let cluster = dynamic_props(image, &ConfigResource::cluster());
-    file.with_dynamic(cluster, dynamic_props(image, &ConfigResource::broker(node)))
-}
-
-/// This broker's configuration by layers, as it is now.
+/// This broker's configuration by layers, as the newest metadata has it.
 pub(super) fn current_layers(cx: &RequestContext) -> Layers {
-    layers_at(&cx.broker.layers.load(), &cx.broker.image(), cx.broker.config.node_id)
+    cx.broker.image().configs().over(&cx.broker.layers.load(), cx.broker.config.node_id)
 }

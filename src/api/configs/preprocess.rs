@@ -109,7 +109,7 @@ fn check_broker_change(
     replaces: bool,
 ) -> Result<(), ApiError> {
     let kind = if resource.name.is_empty() { Resource::AllBrokers } else { Resource::Broker };
-    let current = super::dynamic_props(broker.image, resource);
+    let current = broker.image.configs().props(resource);
     for change in changes {
         let is_list_op = matches!(change.op, ConfigOp::Append | ConfigOp::Subtract);
         let is_list = || {

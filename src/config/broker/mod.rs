@@ -88,6 +88,10 @@ pub const DYNAMIC_ONLY: &[&str] = &[
     "replica.alter.log.dirs.io.max.bytes.per.second",
 ];
 
+/// Keys that Kafka's brokers change while they run, and this one only by a new start: a change that would be taken and
+/// not done is refused.
+pub const NOT_DYNAMIC_YET: &[&str] = &["listener.security.protocol.map", "listeners"];
+
 /// Keys of Kafka versions before 4.0 that are still found in files, with what to say about them.
 pub const REMOVED: &[(&str, &str)] = &[
     ("control.plane.listener.name", "there is no ZooKeeper mode any more"),

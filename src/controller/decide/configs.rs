@@ -91,8 +91,7 @@ fn alter_one(
 }
 
 fn current(facts: &Facts<'_>, resource: &ConfigResource) -> Props {
-    let set = facts.image.configs().of(resource);
-    set.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect()
+    facts.image.configs().props(resource)
 }
 
 /// The resource as configuration knows it.

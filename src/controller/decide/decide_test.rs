@@ -2,6 +2,8 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
+use crate::config::Props;
+use crate::metadata::ConfigResource;
 use crate::controller::command::*;
 use crate::metadata::{Endpoint, MetadataDelta};
 use crate::types::{PartitionIndex, Rng, TopicName};

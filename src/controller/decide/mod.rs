@@ -13,9 +13,9 @@ pub mod topics;
 
 use uuid::Uuid;
 
-use crate::config::{Layers, Props};
+use crate::config::Layers;
 use crate::metadata::topics::directory;
-use crate::metadata::{Broker, ConfigResource, FeatureRange, MetadataImage};
+use crate::metadata::{Broker, FeatureRange, MetadataImage};
 use crate::schema::metadata::MetadataRecord;
 use crate::types::{ErrorCode, Ms, NodeId, Offset, Rng};
 
@@ -125,13 +125,7 @@ impl Facts<'_> {
 
     /// This controller's configuration under what was set dynamically.
     fn layers(&self) -> Layers {
-        let set = |resource: ConfigResource| -> Props {
-            let set = self.image.configs().of(&resource);
-            set.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect()
-        };
-        self.rules
-            .layers
-            .with_dynamic(set(ConfigResource::cluster()), set(ConfigResource::broker(self.rules.node_id)))
+        self.image.configs().over(&self.rules.layers, self.rules.node_id)
     }
 
     /// The directory that a new replica on `broker` is given: its only one, or none until the broker chose.

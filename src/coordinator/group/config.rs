@@ -21,8 +21,6 @@ pub struct GroupConfigs {
     pub offsets_retention_check_interval_ms: Ms,
     /// `offsets.commit.timeout.ms`: how long a write may wait for the replicas.
     pub offsets_commit_timeout_ms: Ms,
-    /// The largest batch that `__consumer_offsets` takes: its `max.message.bytes`.
-    pub max_batch_bytes: usize,
     /// How long a JoinGroup of a member without a session may stay parked. Kafka has it fixed at five minutes.
     pub new_member_join_timeout_ms: i32,
     /// Member ids handed out to one group and not used yet (KIP-394); each costs memory until its session ends.
@@ -41,7 +39,6 @@ impl Default for GroupConfigs {
             offsets_retention_ms: 10_080 * 60_000,
             offsets_retention_check_interval_ms: 600_000,
             offsets_commit_timeout_ms: 5_000,
-            max_batch_bytes: 1_048_588,
             new_member_join_timeout_ms: 5 * 60_000,
             max_pending_members: 100_000,
         }

@@ -13,7 +13,7 @@ use super::command::{
 use super::config::GroupConfigs;
 use super::record::GroupRecord;
 use super::state::{CommittedOffset, Foreign, Group, GroupId, Hard, TopicOffsets};
-use crate::coordinator::shard::LogRecord;
+use crate::coordinator::shard::{Cx, LogRecord};
 use crate::metadata::MetadataDelta;
 use crate::types::{ErrorCode, Ms, PartitionIndex, TopicId, TopicName};
 
@@ -60,10 +60,10 @@ pub(super) fn check_foreign_commit(group: &Foreign, commit: &OffsetCommit) -> Re
 
 /// The records of a commit that is allowed, and its answer.
 pub(super) fn commit(
-    config: &GroupConfigs,
-    now: Ms,
+    cx: &Cx<'_, GroupConfigs>,
     commit: &OffsetCommit,
 ) -> Result<(Vec<GroupRecord>, Vec<TopicErrors>), ErrorCode> {
+    let now = cx.now;
     let expire_timestamp = (commit.retention_ms != -1).then(|| now.saturating_add(commit.retention_ms));
     let mut records = Vec::new();
     let mut bytes = BATCH_HEADER_BYTES;
@@ -71,7 +71,7 @@ pub(super) fn commit(
     for topic in &commit.topics {
         let mut partitions = Vec::with_capacity(topic.partitions.len());
         for partition in &topic.partitions {
-            if !fits(config, &partition.metadata) {
+            if !fits(cx.config, &partition.metadata) {
                 partitions.push((partition.index, ErrorCode::OffsetMetadataTooLarge));
                 continue;
             }
@@ -89,7 +89,7 @@ pub(super) fn commit(
         answer.push(TopicErrors { name: topic.name.clone(), id: topic.id, partitions });
     }
     // A commit is one batch, for a part of it must not survive a crash that the rest does not.
-    if bytes > config.max_batch_bytes {
+    if bytes > cx.max_batch_bytes {
         return Err(ErrorCode::InvalidCommitOffsetSize);
     }
     Ok((records, answer))

@@ -300,7 +300,7 @@ fn handle_commit(
             Step { timers: &mut soft.timers, cx, out }.touch(group, &commit.member);
         }
     }
-    let (records, answer) = offsets::commit(cx.config, cx.now, commit)?;
+    let (records, answer) = offsets::commit(cx, commit)?;
     out.records.extend(records);
     Ok(answer)
 }

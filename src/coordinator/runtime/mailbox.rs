@@ -27,8 +27,6 @@ pub struct Settings {
     pub queue: usize,
     /// How long a write may wait for the replicas.
     pub write_timeout: Duration,
-    /// The largest batch that the topic takes.
-    pub max_batch_bytes: usize,
     /// How the coordinator's own batches are compressed.
     pub compression: Compression,
     /// Bytes read at a time while loading.

@@ -89,6 +89,10 @@ impl PartitionLog for MemoryLog {
         Box::pin(async move { Ok(found) })
     }
 
+    fn max_batch_bytes(&self) -> usize {
+        1 << 20
+    }
+
     fn start_offset(&self) -> Offset {
         0
     }

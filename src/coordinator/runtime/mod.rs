@@ -42,6 +42,8 @@ pub trait PartitionLog: Send + Sync {
     /// Whole batches from the one that holds `from` on; at least one if there is any, else at most `max_bytes`. Nothing
     /// at the end of the log. Goes up to the end, not to the high watermark.
     fn read(&self, from: Offset, max_bytes: usize) -> BoxFuture<'_, Result<Bytes, ReadError>>;
+    /// The largest batch that the partition takes: `max.message.bytes`, which may change at any time.
+    fn max_batch_bytes(&self) -> usize;
     /// Offset of the first record.
     fn start_offset(&self) -> Offset;
     /// Offset after the last record.

@@ -18,7 +18,6 @@ fn groups(codec: Codec) -> Groups {
         name: "groups",
         queue: 16,
         write_timeout: Duration::from_secs(5),
-        max_batch_bytes: 1 << 20,
         compression: Compression::new(codec),
         load_chunk_bytes: 1 << 20,
         load_retry: Duration::from_secs(1),

@@ -167,6 +167,7 @@ impl<S: Shard> ShardTask<S> {
             monotonic: self.monotonic(),
             cluster: &self.image,
             config: &*self.of.config,
+            max_batch_bytes: self.log.max_batch_bytes(),
             rng: &mut self.rng,
         };
         call(&self.hard, &mut self.soft, &mut cx)
@@ -253,7 +254,7 @@ impl<S: Shard> ShardTask<S> {
         }
         let settings = &self.of.settings;
         let now = self.of.clock.now();
-        let packed = append::pack(&records, producer, now, settings.compression, settings.max_batch_bytes);
+        let packed = append::pack(&records, producer, now, settings.compression, self.log.max_batch_bytes());
         let packed = packed.map_err(|error| {
             tracing::error!(coordinator = settings.name, partition = self.partition, %error, "unwritable record");
             Refused::TooLarge

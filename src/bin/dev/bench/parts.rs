@@ -38,6 +38,8 @@ const TOLERANCE: f64 = 0.1;
 const TOLERANCE_OTHER_COMPILER: f64 = 0.25;
 /// The line of the committed file that names its compiler.
 const COMPILER: &str = "# compiler: ";
+/// What a partition of the coordinators takes.
+const MAX_BATCH_BYTES: usize = 1 << 20;
 const NOW: Ms = 1_700_000_000_000;
 /// Produce and Fetch as today's clients send them, the last versions that name topics.
 const PRODUCE_VERSION: i16 = 12;
@@ -203,6 +205,7 @@ impl Machine {
             monotonic: self.now,
             cluster: &self.image,
             config: &self.config,
+            max_batch_bytes: MAX_BATCH_BYTES,
             rng: &mut self.rng,
         };
         call(&self.hard, &mut self.soft, &mut cx, &mut out);

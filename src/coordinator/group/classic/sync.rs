@@ -80,7 +80,7 @@ impl Step<'_, '_> {
         match record.encode() {
             Ok((key, value)) => {
                 let bytes = key.len() + value.map_or(0, |v| v.len());
-                bytes + BATCH_OVERHEAD_BYTES <= self.cx.config.max_batch_bytes
+                bytes + BATCH_OVERHEAD_BYTES <= self.cx.max_batch_bytes
             }
             Err(_too_long) => false,
         }

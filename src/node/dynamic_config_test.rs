@@ -1,0 +1,212 @@
+use std::time::Duration;
+
+use kafka_protocol::messages::TopicName;
+use kafka_protocol::protocol::StrBytes;
+use tokio::runtime::Builder;
+
+use crate::config::broker;
+use crate::config::property::Update;
+use crate::node::Node;
+use crate::schema::api::create_topics_request::CreatableTopic;
+use crate::schema::api::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
+use crate::replica::{Acks, Append, ProduceWaitSlot};
+use crate::schema::api::{CreateTopicsRequest, IncrementalAlterConfigsRequest};
+use crate::sim::client::Client;
+use crate::sim::node::{Machine, PORT};
+use crate::sim::options::Options;
+use crate::storage::validate::AppendOrigin;
+use crate::types::ErrorCode;
+use crate::wire::records::BatchBuilder;
+
+/// Where a change of a key shows.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Shows {
+    /// In what a partition that is there already obeys.
+    Partition,
+    /// In the limits of connections.
+    Connections,
+    /// In what is kept of producers; has a test of its own.
+    Producers,
+    /// At the next start, for it is used in starts alone.
+    NextStart,
+    /// Nowhere, for logs are not compacted yet.
+    Compaction,
+    /// It is refused, for listeners do not change while the node runs.
+    Refused,
+}
+
+/// Every key that may change while a broker runs and that is not without effect, and another value for it.
+const TABLE: &[(&str, &str, Shows)] = &[
+    ("acks.all.durability", "fsync", Shows::Partition),
+    ("compression.gzip.level", "2", Shows::Partition),
+    ("compression.lz4.level", "3", Shows::Partition),
+    ("compression.type", "gzip", Shows::Partition),
+    ("compression.zstd.level", "4", Shows::Partition),
+    ("config.providers", "env", Shows::NextStart),
+    ("listener.security.protocol.map", "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,X:PLAINTEXT", Shows::Refused),
+    ("listeners", "PLAINTEXT://localhost:9999,CONTROLLER://localhost:9998", Shows::Refused),
+    ("log.cleaner.backoff.ms", "1", Shows::Compaction),
+    ("log.cleaner.dedupe.buffer.size", "100000000", Shows::Compaction),
+    ("log.cleaner.delete.retention.ms", "5", Shows::Compaction),
+    ("log.cleaner.io.buffer.load.factor", "0.5", Shows::Compaction),
+    ("log.cleaner.io.max.bytes.per.second", "1000", Shows::Compaction),
+    ("log.cleaner.max.compaction.lag.ms", "100", Shows::Compaction),
+    ("log.cleaner.min.cleanable.ratio", "0.1", Shows::Compaction),
+    ("log.cleaner.min.compaction.lag.ms", "50", Shows::Compaction),
+    ("log.cleaner.threads", "2", Shows::Compaction),
+    ("log.cleanup.policy", "compact", Shows::Partition),
+    ("log.flush.interval.messages", "10", Shows::Partition),
+    ("log.flush.interval.ms", "11", Shows::Partition),
+    ("log.index.interval.bytes", "12", Shows::Partition),
+    ("log.index.size.max.bytes", "1024", Shows::Partition),
+    ("log.message.timestamp.after.max.ms", "13", Shows::Partition),
+    ("log.message.timestamp.before.max.ms", "14", Shows::Partition),
+    ("log.message.timestamp.type", "LogAppendTime", Shows::Partition),
+    ("log.preallocate", "true", Shows::Partition),
+    ("log.retention.bytes", "1000000", Shows::Partition),
+    ("log.retention.ms", "15000", Shows::Partition),
+    ("log.roll.jitter.ms", "16", Shows::Partition),
+    ("log.roll.ms", "17000", Shows::Partition),
+    ("log.segment.bytes", "2000000", Shows::Partition),
+    ("log.segment.delete.delay.ms", "18", Shows::Partition),
+    ("max.connections", "190", Shows::Connections),
+    ("max.connections.per.ip", "180", Shows::Connections),
+    ("max.connections.per.ip.overrides", "127.0.0.1:170", Shows::Connections),
+    ("max.decompressed.message.bytes", "1000000", Shows::Partition),
+    ("message.max.bytes", "200000", Shows::Partition),
+    ("min.insync.replicas", "2", Shows::Partition),
+    ("num.recovery.threads.per.data.dir", "3", Shows::NextStart),
+    ("producer.id.expiration.ms", "1000", Shows::Producers),
+];
+
+/// Some of the keys show only together with these.
+const WITH: &[(&str, &str, &str)] = &[
+    ("compression.gzip.level", "compression.type", "gzip"),
+    ("compression.lz4.level", "compression.type", "lz4"),
+    ("compression.zstd.level", "compression.type", "zstd"),
+];
+
+const SET: i8 = 0;
+const DELETE: i8 = 1;
+
+/// Runs `test` in virtual time on a node that serves and has a topic `t` of one partition.
+fn on_a_node<F: Future<Output = ()>>(test: impl FnOnce(Machine, Client) -> F) {
+    let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
+    runtime.block_on(async {
+        let options = Options { fsync: false, retention_ms: None, ..Options::from_seed(1) };
+        let mut machine = Machine::new(&options);
+        machine.start().await.expect("the node starts");
+        let mut client = Client::connect(&machine.net, PORT).await.expect("a connection");
+        let topic = CreatableTopic::default()
+            .with_name(TopicName(StrBytes::from_static_str("t")))
+            .with_num_partitions(1)
+            .with_replication_factor(1);
+        let create = CreateTopicsRequest::default().with_topics(vec![topic]).with_timeout_ms(10_000);
+        let created = client.call(7, &create).await.expect("an answer");
+        assert_eq!(created.topics[0].error_code, 0);
+        test(machine, client).await;
+    });
+}
+
+/// Changes keys for one broker, or for all where `broker` is empty. -> the error
+async fn alter(client: &mut Client, broker: &str, changes: &[(&str, i8, &str)]) -> i16 {
+    let of_broker = 4;
+    let config = |&(key, op, value): &(&str, i8, &str)| {
+        AlterableConfig::default()
+            .with_name(StrBytes::from_string(key.to_owned()))
+            .with_config_operation(op)
+            .with_value(Some(StrBytes::from_string(value.to_owned())))
+    };
+    let resource = AlterConfigsResource::default()
+        .with_resource_type(of_broker)
+        .with_resource_name(StrBytes::from_string(broker.to_owned()))
+        .with_configs(changes.iter().map(config).collect());
+    let request = IncrementalAlterConfigsRequest::default().with_resources(vec![resource]);
+    client.call(1, &request).await.expect("an answer").responses[0].error_code
+}
+
+fn seen(node: &Node, shows: Shows) -> String {
+    match shows {
+        Shows::Partition => {
+            format!("{:?}", node.broker.replicas.partition("t", 0).expect("the partition").settings())
+        }
+        Shows::Connections => format!("{:?}", node.limits.most()),
+        Shows::Producers | Shows::NextStart | Shows::Compaction | Shows::Refused => String::new(),
+    }
+}
+
+/// Waits for something that nothing but a few tasks have to run for.
+async fn soon(what: &str, mut holds: impl FnMut() -> bool) {
+    for _ in 0..1000 {
+        if holds() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    panic!("{what}");
+}
+
+#[test]
+fn the_table_has_every_key_that_may_change() {
+    let live = |p: &&&crate::config::Property| p.update != Update::ReadOnly && p.ignored.is_none();
+    let keys: Vec<&str> = broker::properties().iter().filter(live).map(|p| p.name).collect();
+    let known: Vec<&str> = TABLE.iter().map(|(key, ..)| *key).collect();
+    assert_eq!(known, keys);
+}
+
+#[test]
+fn what_changes_while_the_node_runs_is_seen() {
+    on_a_node(|machine, mut client| async move {
+        let node = machine.node().expect("the node runs");
+        for (key, value, shows) in TABLE {
+            let per_broker = broker::update_mode(key) == Some(Update::PerBroker);
+            for broker in if per_broker { &["1"][..] } else { &["", "1"] } {
+                let with = WITH.iter().filter(|(of, ..)| of == key).map(|(_, other, v)| (*other, SET, *v));
+                let with: Vec<_> = with.collect();
+                if !with.is_empty() {
+                    assert_eq!(alter(&mut client, "", &with).await, 0, "{with:?}");
+                    soon("compression is asked for", || seen(node, Shows::Partition).contains("Some(Compr")).await;
+                }
+                let before = seen(node, *shows);
+                let error = alter(&mut client, broker, &[(key, SET, value)]).await;
+                if *shows == Shows::Refused {
+                    assert_eq!(error, ErrorCode::InvalidRequest.code(), "{key}");
+                    continue;
+                }
+                assert_eq!(error, 0, "{key} = {value} of broker '{broker}'");
+                if matches!(shows, Shows::Partition | Shows::Connections) {
+                    soon(&format!("{key} shows"), || seen(node, *shows) != before).await;
+                }
+                assert_eq!(alter(&mut client, broker, &[(key, DELETE, "")]).await, 0, "{key}");
+                soon(&format!("{key} is taken back"), || seen(node, *shows) == before).await;
+                for (other, ..) in &with {
+                    assert_eq!(alter(&mut client, "", &[(other, DELETE, "")]).await, 0, "{other}");
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn producers_are_forgotten_after_the_time_that_holds_now() {
+    on_a_node(|machine, mut client| async move {
+        let node = machine.node().expect("the node runs");
+        let partition = node.broker.replicas.partition("t", 0).expect("the partition");
+        let mut batch = BatchBuilder::new(0).producer(77, 0, 0);
+        batch.append(node.env.clock.now(), None, Some(b"x"));
+        let append = Append {
+            acks: Acks::Leader,
+            origin: AppendOrigin::Client,
+            now: node.env.clock.now(),
+            index: 0,
+        };
+        let mut nobody = ProduceWaitSlot::default();
+        partition.append(&batch.finish(), &append, &mut nobody).expect("appended");
+        let producers = || partition.producers().expect("led here").len();
+        assert_eq!(producers(), 1);
+        assert_eq!(alter(&mut client, "", &[("producer.id.expiration.ms", SET, "1000")]).await, 0);
+        // Kafka's default: looked for every ten minutes. A day would be the default of the time itself.
+        tokio::time::sleep(Duration::from_secs(610)).await;
+        assert_eq!(producers(), 0);
+    });
+}
