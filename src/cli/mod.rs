@@ -59,7 +59,7 @@ pub(crate) struct ConfigArg {
 #[derive(Debug, thiserror::Error)]
 pub enum CliError {
     /// The configuration.
-    #[error("{0}")]
+    #[error("{}", .0.explained())]
     Config(#[from] ConfigError),
     /// The configuration's file.
     #[error("{}: {source}", path.display())]

@@ -209,8 +209,25 @@ fn default_data_dir(environment: &Environment) -> PathBuf {
     user.map_or_else(|| PathBuf::from("ottla-data"), |dir| dir.join("ottla"))
 }
 
-/// A listener that promises more than it keeps must not open.
+/// A node that would promise more than it keeps must not start.
 fn refuse_unserved(config: &BrokerConfig) -> Result<(), CliError> {
+    if !(config.is_broker && config.is_controller) {
+        let (role, other) =
+            if config.is_broker { ("broker", "controller") } else { ("controller", "broker") };
+        return Err(CliError::Other(format!(
+            "process.roles={role} is not supported yet, for nodes do not form clusters yet: set \
+             process.roles=broker,controller, with a listener for the {other} in listeners"
+        )));
+    }
+    let voters = &config.controller_quorum_voters;
+    if voters.iter().any(|voter| voter.id != config.node_id) {
+        return Err(CliError::Other(format!(
+            "controller.quorum.voters with {} voters is not supported yet, for nodes do not form clusters yet: set it \
+             to this node alone, {}@host:port",
+            voters.len(),
+            config.node_id
+        )));
+    }
     let secure = config.listeners.iter().find(|e| e.protocol != SecurityProtocol::Plaintext);
     secure.map_or(Ok(()), |endpoint| {
         Err(CliError::Config(ConfigError::Value {

@@ -173,14 +173,12 @@ fn validate_broker(
             continue;
         }
         if broker::DYNAMIC_ONLY.contains(&key.as_str()) {
-            let valid = text.trim().parse::<i64>().is_ok_and(|n| n >= 0);
-            let why = || "Value must be at least 0 (allowed: LONG [0,...])".to_owned();
-            valid.then_some(()).ok_or_else(|| ConfigError::Value {
-                key: key.clone(),
-                value: text.clone(),
-                why: why(),
-            })?;
-            continue;
+            let why = match text.trim().parse::<i64>() {
+                Ok(0..) => continue,
+                Ok(_) => "Value must be at least 0".to_owned(),
+                Err(_) => "Not a number of type LONG".to_owned(),
+            };
+            return Err(ConfigError::Value { key: key.clone(), value: one_line(text), why });
         }
         match broker::update_mode(key) {
             // A key that nobody knows is kept: a plug-in might ask for it.
@@ -231,14 +229,14 @@ fn validate_group(layers: &Layers, next: &Props) -> Result<(), ConfigError> {
         });
         let why = match bounds {
             [Some((name, min)), _] if n < min => {
-                format!("must be greater than or equal to {name}, which is {min}")
+                format!("{key} must be greater than or equal to {name}")
             }
             [_, Some((name, max))] if n > max => {
-                format!("must be less than or equal to {name}, which is {max}")
+                format!("{key} must be less than or equal to {name}")
             }
             _ => continue,
         };
-        return Err(ConfigError::Value { key: key.clone(), value: n.to_string(), why });
+        return Err(ConfigError::Conflict(why));
     }
     Ok(())
 }

@@ -33,9 +33,6 @@ pub fn property(key: &str) -> Option<&'static Property> {
 
 /// Checks what a type and a bound cannot say. `value` is of the property.
 pub(crate) fn check(property: &Property, value: &Value) -> Result<(), ConfigError> {
-    let bad = |value: &str, why: String| {
-        Err(ConfigError::Value { key: property.name.to_owned(), value: one_line(value), why })
-    };
     match (property.name, value) {
         ("interval.ms", Value::Number(n)) if !(100..=3_600_000).contains(n) => {
             Err(ConfigError::Request(format!(
@@ -49,10 +46,8 @@ pub(crate) fn check(property: &Property, value: &Value) -> Result<(), ConfigErro
                     Some((selector, pattern))
                         if SELECTORS.contains(&selector.trim()) && !pattern.is_empty() => {}
                     _ => {
-                        return bad(
-                            entry,
-                            format!("Illegal client matching pattern; selectors: {}", SELECTORS.join(", ")),
-                        );
+                        let why = format!("Illegal client matching pattern: {}", one_line(entry));
+                        return Err(ConfigError::Conflict(why));
                     }
                 }
             }

@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use super::layers::text_of;
 use crate::types::ErrorCode;
 
 /// Type of a key's value. The numbers are those of DescribeConfigs (KIP-569).
@@ -249,6 +250,14 @@ pub enum ConfigError {
         /// What is allowed.
         why: String,
     },
+    /// A value that its key's type or bounds do not take.
+    #[error("{text}")]
+    NotAllowed {
+        /// What Kafka says, to the letter: scripts and clients' tests compare it.
+        text: String,
+        /// Type and bounds of the key.
+        allowed: String,
+    },
     /// A key that must be set is not.
     #[error("Missing required configuration \"{key}\" which has no default value.{hint}")]
     Missing {
@@ -277,11 +286,20 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
+    /// The same for an operator, who is told what is allowed too.
+    pub fn explained(&self) -> String {
+        match self {
+            ConfigError::NotAllowed { text, allowed } => format!("{text} (allowed: {allowed})"),
+            other => other.to_string(),
+        }
+    }
+
     /// The code that AlterConfigs and IncrementalAlterConfigs answer with.
     pub fn code(&self) -> ErrorCode {
         match self {
             ConfigError::Request(_) | ConfigError::ReadOnly(_) => ErrorCode::InvalidRequest,
             ConfigError::Value { .. }
+            | ConfigError::NotAllowed { .. }
             | ConfigError::Missing { .. }
             | ConfigError::Unknown { .. }
             | ConfigError::Conflict(_) => ErrorCode::InvalidConfig,
@@ -341,7 +359,7 @@ impl Property {
     /// Parses and checks a value as a file or a request states it.
     pub fn parse(&self, text: &str) -> Result<Value, ConfigError> {
         let value = self.parse_kind(text)?;
-        self.check(&value).map_err(|why| self.bad(text, why))?;
+        self.check(&value).map_err(|text| self.not_allowed(text))?;
         Ok(value)
     }
 
@@ -383,59 +401,91 @@ impl Property {
         })
     }
 
+    /// What Kafka says of a value that the key does not take.
     fn check(&self, value: &Value) -> Result<(), String> {
+        let invalid = |why: String| Err(self.invalid(&text_of(value).unwrap_or_default(), &why));
         match (self.check, value) {
-            (Check::AtLeast(min), Value::Number(n)) => at_least(*n, min),
-            (Check::Between(min, max), Value::Number(n)) => at_least(*n, min).and(at_most(*n, max)),
-            (Check::OrBetween(or, ..), Value::Number(n)) if *n == or => Ok(()),
-            (Check::OrBetween(or, min, max), Value::Number(n)) => at_least(*n, min)
-                .and(at_most(*n, max))
-                .map_err(|_| format!("Value must be between {min} and {max}, or equal to {or}")),
+            (Check::AtLeast(min) | Check::Between(min, _), Value::Number(n)) if *n < min => {
+                invalid(format!("Value must be at least {min}"))
+            }
+            (Check::Between(_, max), Value::Number(n)) if *n > max => {
+                invalid(format!("Value must be no more than {max}"))
+            }
+            (Check::OrBetween(or, min, max), Value::Number(n)) if *n != or && !(min..=max).contains(n) => {
+                invalid(format!("Value must be between {min} and {max} or equal to {or}"))
+            }
             (Check::Fraction(min, _), Value::Double(n)) if *n < min => {
-                Err(format!("Value must be at least {min}"))
+                invalid(format!("Value must be at least {min}"))
             }
             (Check::Fraction(_, max), Value::Double(n)) if *n > max || n.is_nan() => {
-                Err(format!("Value must be no more than {max}"))
+                invalid(format!("Value must be no more than {max}"))
             }
             (Check::OneOf(set), Value::Text(text)) if !set.contains(&text.as_str()) => {
-                Err(format!("String must be one of: {}", set.join(", ")))
+                invalid(format!("String must be one of: {}", set.join(", ")))
             }
             (Check::OneOfIgnoringCase(set), Value::Text(text))
                 if !set.iter().any(|s| s.eq_ignore_ascii_case(text)) =>
             {
-                Err(format!("String must be one of (case insensitive): {}", set.join(", ")))
+                invalid(format!("String must be one of (case insensitive): {}", set.join(", ")))
+            }
+            (Check::MembersNonEmpty(_) | Check::NonEmpty, Value::List(list)) if list.is_empty() => {
+                Err(format!("Configuration '{}' must not be empty.", self.name))
             }
             (
                 Check::Any | Check::Members(_) | Check::MembersNonEmpty(_) | Check::NonEmpty,
                 Value::List(list),
-            ) if list.iter().any(String::is_empty) => Err("a member must not be empty".to_owned()),
-            (Check::Members(set), Value::List(list)) => members(set, list),
-            (Check::MembersNonEmpty(_) | Check::NonEmpty, Value::List(list)) if list.is_empty() => {
-                Err("the list must not be empty".to_owned())
+            ) if list.iter().any(String::is_empty) => {
+                Err(format!("Configuration '{}' values must not be empty.", self.name))
             }
-            (Check::MembersNonEmpty(set), Value::List(list)) => members(set, list),
+            (Check::Members(set) | Check::MembersNonEmpty(set), Value::List(list)) => {
+                match list.iter().find(|member| !set.contains(&member.as_str())) {
+                    Some(member) => {
+                        Err(self.invalid(member, &format!("String must be one of: {}", set.join(", "))))
+                    }
+                    None => Ok(()),
+                }
+            }
             (Check::NonEmpty, Value::Text(text)) if text.is_empty() => {
-                Err("String must be non-empty".to_owned())
+                invalid("String must be non-empty".to_owned())
             }
             (Check::ThrottledReplicas, Value::List(list)) if !throttled_replicas_valid(list) => {
-                Err("Must be the literal '*' or a list of replicas in the following format: \
-                 [partitionId]:[brokerId],[partitionId]:[brokerId],..."
-                    .to_owned())
+                let why = format!(
+                    "{} must be the literal '*' or a list of replicas in the following format: \
+                     [partitionId]:[brokerId],[partitionId]:[brokerId],...",
+                    self.name
+                );
+                Err(self.invalid(&format!("[{}]", list.join(", ")), &why))
             }
             (Check::ShareOffsetReset, Value::Text(text)) if parse_share_offset_reset(text).is_none() => {
-                Err("must be latest, earliest or by_duration:PnDTnHnMn.nS".to_owned())
+                let why = format!(
+                    "Invalid value `{}` for configuration {}. The value must be either 'earliest', 'latest' or of the \
+                     format 'by_duration:<PnDTnHnMn.nS>'.",
+                    one_line(text),
+                    self.name
+                );
+                invalid(why)
             }
             _ => Ok(()),
         }
     }
 
-    fn bad(&self, raw: &str, why: String) -> ConfigError {
-        let value = if self.is_sensitive() { "[hidden]".to_owned() } else { one_line(raw) };
-        let why = match self.allowed() {
-            allowed if allowed.is_empty() => format!("{why} (allowed: {})", self.kind.name()),
-            allowed => format!("{why} (allowed: {} {allowed})", self.kind.name()),
+    /// Kafka's words for a value that is wrong.
+    fn invalid(&self, value: &str, why: &str) -> String {
+        let value = if self.is_sensitive() { "[hidden]".to_owned() } else { one_line(value) };
+        format!("Invalid value {value} for configuration {}: {why}", self.name)
+    }
+
+    fn not_allowed(&self, text: String) -> ConfigError {
+        let allowed = match self.allowed() {
+            bounds if bounds.is_empty() => self.kind.name().to_owned(),
+            bounds => format!("{} {bounds}", self.kind.name()),
         };
-        ConfigError::Value { key: self.name.to_owned(), value, why }
+        ConfigError::NotAllowed { text, allowed }
+    }
+
+    /// A text that does not parse, shown as it is.
+    fn bad(&self, raw: &str, why: String) -> ConfigError {
+        self.not_allowed(self.invalid(raw, &why))
     }
 }
 
@@ -454,21 +504,6 @@ pub fn one_line(text: &str) -> String {
         shown.push_str("...");
     }
     shown
-}
-
-fn at_least(n: i64, min: i64) -> Result<(), String> {
-    if n < min { Err(format!("Value must be at least {min}")) } else { Ok(()) }
-}
-
-fn at_most(n: i64, max: i64) -> Result<(), String> {
-    if n > max { Err(format!("Value must be no more than {max}")) } else { Ok(()) }
-}
-
-fn members(set: &[&str], list: &[String]) -> Result<(), String> {
-    if list.iter().all(|member| set.contains(&member.as_str())) {
-        return Ok(());
-    }
-    Err(format!("String must be one of: {}", set.join(", ")))
 }
 
 fn throttled_replicas_valid(list: &[String]) -> bool {

@@ -8,22 +8,75 @@ fn topic_error(key: &str, value: &str) -> String {
     property.parse(value).map(|_| String::new()).unwrap_or_else(|e| e.to_string())
 }
 
+/// What Kafka 4.3.1 answers to IncrementalAlterConfigs.
 #[test]
-fn errors_name_key_value_and_what_is_allowed() {
+fn errors_have_kafkas_words() {
+    for (key, value, expected) in [
+        ("retention.ms", "x", "Invalid value x for configuration retention.ms: Not a number of type LONG"),
+        ("retention.ms", "", "Invalid value  for configuration retention.ms: Not a number of type LONG"),
+        ("retention.ms", " -2", "Invalid value -2 for configuration retention.ms: Value must be at least -1"),
+        (
+            "cleanup.policy",
+            "delete,foo",
+            "Invalid value foo for configuration cleanup.policy: String must be one of: compact, delete",
+        ),
+        ("cleanup.policy", "compact,,delete", "Configuration 'cleanup.policy' values must not be empty."),
+        (
+            "preallocate",
+            "maybe",
+            "Invalid value maybe for configuration preallocate: Expected value to be either true or false",
+        ),
+        (
+            "min.cleanable.dirty.ratio",
+            "2",
+            "Invalid value 2.0 for configuration min.cleanable.dirty.ratio: Value must be no more than 1",
+        ),
+        (
+            "max.message.bytes",
+            "99999999999",
+            "Invalid value 99999999999 for configuration max.message.bytes: Not a number of type INT",
+        ),
+        (
+            "compression.gzip.level",
+            "0",
+            "Invalid value 0 for configuration compression.gzip.level: Value must be between 1 and 9 or equal to -1",
+        ),
+        (
+            "compression.zstd.level",
+            "99",
+            "Invalid value 99 for configuration compression.zstd.level: Value must be no more than 22",
+        ),
+        (
+            "leader.replication.throttled.replicas",
+            "x",
+            "Invalid value [x] for configuration leader.replication.throttled.replicas: \
+             leader.replication.throttled.replicas must be the literal '*' or a list of replicas in the following \
+             format: [partitionId]:[brokerId],[partitionId]:[brokerId],...",
+        ),
+    ] {
+        assert_eq!(topic_error(key, value), expected);
+    }
+    let reset = crate::config::group::property("share.auto.offset.reset").expect("a group key");
     assert_eq!(
-        topic_error("segment.bytes", "5"),
-        "Invalid value 5 for configuration segment.bytes: Value must be at least 1048576 (allowed: INT [1048576,...])"
+        reset.parse("x").expect_err("no reset").to_string(),
+        "Invalid value x for configuration share.auto.offset.reset: Invalid value `x` for configuration \
+         share.auto.offset.reset. The value must be either 'earliest', 'latest' or of the format \
+         'by_duration:<PnDTnHnMn.nS>'."
     );
-    assert_eq!(
-        topic_error("preallocate", "yes"),
-        "Invalid value yes for configuration preallocate: Expected value to be either true or false (allowed: BOOLEAN)"
-    );
-    assert!(topic_error("compression.type", "GZIP").contains("String must be one of: uncompressed, zstd"));
-    assert!(topic_error("cleanup.policy", "delete,,compact").contains("must not be empty"));
-    assert!(topic_error("compression.gzip.level", "0").contains("[1,...,9] or -1"));
     assert!(topic_error("min.cleanable.dirty.ratio", "NaN").contains("no more than 1"));
     assert!(!topic_error("retention.ms", "1\n2").contains('\n'));
     assert!(topic_error("retention.ms", &"9".repeat(5000)).len() < 500);
+}
+
+#[test]
+fn operators_are_told_what_is_allowed() {
+    let explained = |key: &str, value: &str| {
+        topic::property(key).expect("a topic key").parse(value).expect_err("wrong").explained()
+    };
+    let segment = explained("segment.bytes", "5");
+    assert!(segment.ends_with("Value must be at least 1048576 (allowed: INT [1048576,...])"), "{segment}");
+    assert!(explained("preallocate", "yes").ends_with("true or false (allowed: BOOLEAN)"));
+    assert!(explained("compression.gzip.level", "0").ends_with("(allowed: INT [1,...,9] or -1)"));
 }
 
 #[test]

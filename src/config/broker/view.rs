@@ -398,28 +398,18 @@ fn check_ranges(v: &Values, topic: &TopicConfig) -> Result<(), ConfigError> {
         Err(ConfigError::Value { key: key.to_owned(), value, why: why.to_owned() })
     };
     let (long, int) = (|key: &str| v.long(key), |key: &str| v.int(key));
-    if topic.segment_ms < 1 {
-        return bad("log.roll.ms", topic.segment_ms.to_string(), "must be greater than or equal to 1");
-    }
-    if topic.segment_jitter_ms < 0 {
-        return bad(
-            "log.roll.jitter.ms",
-            topic.segment_jitter_ms.to_string(),
-            "must be greater than or equal to 0",
-        );
-    }
-    if topic.retention_ms == 0 {
-        return bad(
-            "log.retention.ms",
-            "0".to_owned(),
-            "must be unlimited (-1) or, greater than or equal to 1",
-        );
-    }
-    let per_cleaner = long("log.cleaner.dedupe.buffer.size") / long("log.cleaner.threads").max(1);
-    if per_cleaner <= 1024 * 1024 {
-        let value = long("log.cleaner.dedupe.buffer.size").to_string();
-        return bad("log.cleaner.dedupe.buffer.size", value, "must be at least 1MB per cleaner thread");
-    }
+    // Keys that may change at run time are refused in Kafka's words.
+    let required = |holds: bool, what: &str| require(holds, || format!("requirement failed: {what}"));
+    required(topic.segment_ms >= 1, "log.roll.ms must be greater than or equal to 1")?;
+    required(topic.segment_jitter_ms >= 0, "log.roll.jitter.ms must be greater than or equal to 0")?;
+    required(
+        topic.retention_ms != 0,
+        "log.retention.ms must be unlimited (-1) or, greater than or equal to 1",
+    )?;
+    required(
+        long("log.cleaner.dedupe.buffer.size") / long("log.cleaner.threads").max(1) > 1024 * 1024,
+        "log.cleaner.dedupe.buffer.size must be at least 1MB per cleaner thread.",
+    )?;
     let wait = int("replica.fetch.wait.max.ms");
     if i64::from(wait) > long("replica.lag.time.max.ms") || wait > int("replica.socket.timeout.ms") {
         let why = "must not be more than replica.socket.timeout.ms and replica.lag.time.max.ms";

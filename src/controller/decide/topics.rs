@@ -56,10 +56,8 @@ pub(super) fn create(
         answers.push((topic.name.clone(), created));
     }
     if validate_only {
+        // Kafka too tells the id that the topic would have had.
         records.clear();
-        for created in answers.iter_mut().filter_map(|(_, answer)| answer.as_mut().ok()) {
-            created.id = TopicId::NIL;
-        }
     }
     Ok(Decision { records, reply: Reply::CreateTopics(answers) })
 }
