@@ -20,7 +20,7 @@ use crate::schema::metadata::MetadataRecord;
 use crate::types::{ErrorCode, LeaderEpoch, Ms, NodeId, Rng};
 
 use super::command::{ApiError, Command, Reply};
-use super::decide::{self, Facts, Rules};
+use super::decide::{self, Facts, Rules, elr};
 use super::liveness::Liveness;
 
 /// Commands that may wait; more are refused at once.
@@ -191,11 +191,10 @@ impl Controller {
         let mut image = MetadataImage::clone(&self.quorum.image());
         let is_new = image.features().iter().next().is_none() && image.brokers().is_empty();
         if is_new && !self.config.bootstrap.is_empty() {
-            tracing::info!(
-                records = self.config.bootstrap.len(),
-                "writing the first records of a new cluster"
-            );
-            self.quorum.propose(&self.config.bootstrap).await?;
+            let mut records = self.config.bootstrap.clone();
+            records.extend(elr::first_record(&records, &self.config.rules.layers));
+            tracing::info!(records = records.len(), "writing the first records of a new cluster");
+            self.quorum.propose(&records).await?;
             image = MetadataImage::clone(&self.quorum.image());
         }
         let mut live = Liveness::new(self.config.session_timeout_ms);

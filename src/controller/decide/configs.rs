@@ -10,7 +10,7 @@ use crate::types::ErrorCode;
 
 use super::super::command::{ApiError, ConfigChange, ConfigOp, Reply};
 use super::topics::invalid_name;
-use super::{Decision, Facts};
+use super::{Decision, Facts, elr};
 
 pub(super) fn alter_incrementally(
     facts: &Facts<'_>,
@@ -87,6 +87,7 @@ fn alter_one(
             records.push(record(resource, name, now.map(String::as_str)));
         }
     }
+    elr::check(facts, &records)?;
     Ok(records)
 }
 
@@ -135,6 +136,7 @@ fn replace_one(
     }
     validate(facts, resource, &after)?;
     must_exist(facts, resource)?;
+    elr::check(facts, &records)?;
     Ok(records)
 }
 

@@ -3,8 +3,8 @@ use uuid::Uuid;
 
 use super::*;
 use crate::config::Props;
-use crate::metadata::ConfigResource;
 use crate::controller::command::*;
+use crate::metadata::ConfigResource;
 use crate::metadata::{Endpoint, MetadataDelta};
 use crate::types::{PartitionIndex, Rng, TopicName};
 
@@ -286,6 +286,53 @@ fn leaders_change_their_in_sync_replicas() {
     assert_eq!(alter(&wrong), Err(ErrorCode::InvalidRequest));
     let now = cluster.image.topics().get("t").unwrap().partition(0).unwrap();
     assert_eq!((now.isr.len(), now.leader_epoch), (1, 0));
+}
+
+/// As Kafka 4.3.1 answers, and in the order of its records.
+#[test]
+fn min_insync_replicas_is_the_clusters_while_eligible_leaders_are_on() {
+    let mut cluster = Cluster::new(1);
+    let feature = "eligible.leader.replicas.version";
+    cluster.rules.layers = Layers::new(Props::from([("min.insync.replicas".to_owned(), "2".to_owned())]));
+    let set = |cluster: &mut Cluster, of: ConfigResource, op: ConfigOp, value: Option<&str>| {
+        let value = value.map(str::to_owned);
+        let change = ConfigChange { name: "min.insync.replicas".into(), op, value };
+        let changes = vec![(of, vec![change])];
+        match cluster.run(Command::IncrementalAlterConfigs { changes, validate_only: false }) {
+            Ok(Reply::AlterConfigs(answers)) => answers[0].1.clone().map_err(|e| e.message.unwrap_or_default()),
+            other => panic!("{other:?}"),
+        }
+    };
+    let (all, one) = (ConfigResource::cluster(), ConfigResource::broker(1));
+    assert_eq!(set(&mut cluster, one.clone(), ConfigOp::Set, Some("3")), Ok(()));
+    let mut image = cluster.image.clone();
+    let level = crate::schema::metadata::FeatureLevelRecord { name: feature.into(), feature_level: 1 };
+    let facts = Facts {
+        image: &image,
+        live: &cluster.live,
+        now: 0,
+        monotonic_ms: 0,
+        next_offset: 1,
+        rules: &cluster.rules,
+    };
+    for record in elr::before_turning_on(&facts).into_iter().chain([level.clone().into()]) {
+        image.apply(&record, &mut MetadataDelta::default()).unwrap();
+    }
+    assert_eq!(&*image.configs().of(&all)["min.insync.replicas"], "2", "what the controller's file says");
+    assert!(image.configs().of(&one).is_empty(), "no broker may differ");
+    cluster.image = image;
+    let refused = |what: &str| Err(format!("{what} while ELR is enabled."));
+    let broker = refused("Broker-level min.insync.replicas cannot be altered");
+    assert_eq!(set(&mut cluster, one.clone(), ConfigOp::Set, Some("3")), broker);
+    assert_eq!(set(&mut cluster, one, ConfigOp::Delete, None), broker);
+    let removed = refused("Cluster-level min.insync.replicas cannot be removed");
+    assert_eq!(set(&mut cluster, all.clone(), ConfigOp::Delete, None), removed);
+    assert_eq!(set(&mut cluster, all, ConfigOp::Set, Some("1")), Ok(()));
+    let bootstrap: Vec<MetadataRecord> = vec![level.into()];
+    let first = elr::first_record(&bootstrap, &cluster.rules.layers).expect("the feature is on");
+    assert!(matches!(&first, MetadataRecord::Config(c) if c.value.as_deref() == Some("2")), "{first:?}");
+    assert_eq!(elr::first_record(&[bootstrap, vec![first]].concat(), &cluster.rules.layers), None);
+    assert_eq!(elr::first_record(&[], &cluster.rules.layers), None);
 }
 
 fn any_command() -> impl Strategy<Value = Command> {

@@ -6,7 +6,7 @@ use crate::schema::metadata::FeatureLevelRecord;
 use crate::types::ErrorCode;
 
 use super::super::command::{ApiError, FeatureUpdate, Reply};
-use super::{Decision, Facts};
+use super::{Decision, Facts, elr};
 
 const UPGRADE: i8 = 1;
 const SAFE_DOWNGRADE: i8 = 2;
@@ -23,6 +23,10 @@ pub(super) fn update(
     let mut records = Vec::with_capacity(updates.len());
     for update in updates {
         check(facts, update)?;
+        if update.name == elr::FEATURE && update.level > 0 && facts.image.features().level(elr::FEATURE) == 0
+        {
+            records.extend(elr::before_turning_on(facts));
+        }
         let record = FeatureLevelRecord { name: update.name.clone(), feature_level: update.level };
         records.push(record.into());
     }

@@ -6,6 +6,7 @@
 pub mod brokers;
 pub mod configs;
 pub mod elections;
+pub mod elr;
 pub mod features;
 pub mod partitions;
 pub mod producer_ids;
