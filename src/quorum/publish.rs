@@ -68,17 +68,20 @@ impl Publisher {
         self.image()
     }
 
-    /// Makes `image` the newest, after the subscribers have seen it. An empty delta only moves the offset.
+    /// Makes `image` the newest, after the subscribers have seen it: who reads that a topic is there must find its
+    /// partitions led. Meanwhile a partition may be led that readers do not see yet, and nobody is sent to it. An empty
+    /// delta only moves the offset.
     pub(super) fn publish(&self, delta: &MetadataDelta, image: MetadataImage) {
         let offset = image.offset();
         let image = Arc::new(image);
         let mut subscribers = self.subscribers.lock();
-        self.image.store(image.clone());
         if !delta.is_empty() || delta.is_snapshot {
             for subscriber in subscribers.iter_mut() {
                 subscriber(delta, &image);
             }
         }
+        // Under the lock: who subscribes meanwhile must find the image that it was not called for.
+        self.image.store(image);
         drop(subscribers);
         self.offset.send_replace(offset);
     }
@@ -110,5 +113,23 @@ mod tests {
         let expected = [("a", false, 3), ("b", true, 3), ("a", false, 5), ("b", false, 5)];
         assert_eq!(*seen.lock(), expected);
         assert_eq!(publisher.wait_for(4).await.offset(), 5);
+    }
+
+    #[test]
+    fn readers_see_an_image_once_its_replicas_are_there() {
+        let publisher = Publisher::new();
+        let (readers, seen) = (publisher.clone(), Arc::new(Mutex::new(Vec::new())));
+        let subscriber_saw = seen.clone();
+        publisher.subscribe(Box::new(move |_, image| {
+            subscriber_saw.lock().push((readers.image().offset(), image.offset()));
+        }));
+        let mut image = MetadataImage::empty();
+        for offset in [3, 5] {
+            image.set_position(offset, 1);
+            let delta = MetadataDelta { features: true, ..MetadataDelta::default() };
+            publisher.publish(&delta, image.clone());
+            assert_eq!(publisher.image().offset(), offset);
+        }
+        assert_eq!(*seen.lock(), [(-1, 3), (3, 5)], "what readers see while a subscriber is called");
     }
 }

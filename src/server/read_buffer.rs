@@ -11,9 +11,8 @@ use std::io;
 use bytes::{Buf, Bytes, BytesMut};
 
 use crate::env::Conn;
+use crate::wire::frame::{self, FrameError, PREFIX_BYTES};
 
-/// Bytes of the length that precedes every frame.
-const LENGTH_BYTES: usize = 4;
 /// What one read on a connection that nothing is known of may bring.
 const SCRATCH_BYTES: usize = 64 * 1024;
 /// A buffer may be this many times larger than what has arrived.
@@ -22,18 +21,12 @@ const GROWTH: usize = 4;
 const GROWTH_BYTES_MIN: usize = 4 * 1024;
 /// The largest frame that a connection is trusted to send again.
 const TRUSTED_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// What is read while a request waits: the small requests that clients send behind a fetch.
+const READ_AHEAD_BYTES: usize = 2 * 1024;
 
 thread_local! {
     /// Where a read goes when it is not known what it will bring.
     static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; SCRATCH_BYTES].into_boxed_slice());
-}
-
-/// A frame that cannot be taken.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub(super) enum FrameError {
-    /// The announced length is negative or above `socket.request.max.bytes`.
-    #[error("a request of {announced} bytes was announced, more than the {limit} that a request may have")]
-    Length { announced: i32, limit: usize },
 }
 
 /// The bytes of one connection between the socket and the requests.
@@ -62,29 +55,19 @@ impl ReadBuffer {
 
     /// Takes the next frame, without its length, if it is here whole.
     pub(super) fn take_frame(&mut self) -> Result<Option<Bytes>, FrameError> {
-        let Some(frame) = self.announced()? else { return Ok(None) };
-        if self.bytes.len() < LENGTH_BYTES + frame {
+        let Some(frame) = frame::size(&self.bytes, self.frame_bytes_max)? else { return Ok(None) };
+        if self.bytes.len() < PREFIX_BYTES + frame {
             return Ok(None);
         }
-        self.bytes.advance(LENGTH_BYTES);
+        self.bytes.advance(PREFIX_BYTES);
         let taken = self.bytes.split_to(frame).freeze();
-        let whole = (LENGTH_BYTES + frame).min(TRUSTED_BYTES_MAX);
+        let whole = (PREFIX_BYTES + frame).min(TRUSTED_BYTES_MAX);
         // Grow at once, shrink slowly: one small request between large ones changes nothing.
         self.trusted = whole.max(self.trusted - self.trusted / 8);
         if self.bytes.is_empty() {
             self.bytes = BytesMut::new();
         }
         Ok(Some(taken))
-    }
-
-    /// The length that the first frame here announces; `None` while its length is not here whole.
-    fn announced(&self) -> Result<Option<usize>, FrameError> {
-        let Some(prefix) = self.bytes.first_chunk::<LENGTH_BYTES>() else { return Ok(None) };
-        let announced = i32::from_be_bytes(*prefix);
-        match usize::try_from(announced) {
-            Ok(length) if length <= self.frame_bytes_max => Ok(Some(length)),
-            _ => Err(FrameError::Length { announced, limit: self.frame_bytes_max }),
-        }
     }
 
     /// Reads once. Returns how many bytes came, 0 once the peer has closed.
@@ -120,6 +103,19 @@ impl ReadBuffer {
         Ok(read)
     }
 
+    /// Reads a little while a request of the connection waits: its client may be gone. Returns as [`ReadBuffer::read`].
+    pub(super) fn read_ahead(&mut self, conn: &dyn Conn) -> io::Result<usize> {
+        let mut little = [0; READ_AHEAD_BYTES];
+        let read = conn.try_read(&mut little)?;
+        self.bytes.extend_from_slice(&little[..read]);
+        Ok(read)
+    }
+
+    /// True while what has been read ahead is little enough to read on.
+    pub(super) fn may_read_ahead(&self) -> bool {
+        self.bytes.len() < READ_AHEAD_BYTES
+    }
+
     /// How much room to give the next read; 0 where nothing is known of what will come.
     fn room_wanted(&self) -> usize {
         let held = self.bytes.len();
@@ -127,8 +123,8 @@ impl ReadBuffer {
             // A frame like the last one. Small ones take the scratch buffer and one short copy.
             return if self.trusted > SCRATCH_BYTES / 4 { self.trusted } else { 0 };
         }
-        let Ok(Some(frame)) = self.announced() else { return GROWTH_BYTES_MIN };
-        let missing = (LENGTH_BYTES + frame).saturating_sub(held);
+        let Ok(Some(frame)) = frame::size(&self.bytes, self.frame_bytes_max) else { return GROWTH_BYTES_MIN };
+        let missing = (PREFIX_BYTES + frame).saturating_sub(held);
         missing.min((held * GROWTH).max(GROWTH_BYTES_MIN).max(self.trusted))
     }
 }
@@ -224,11 +220,13 @@ mod tests {
 
     #[test]
     fn impossible_lengths_are_refused() {
-        for announced in [-1, i32::MIN, 1001] {
+        let negative = FrameError::Negative;
+        let too_large = FrameError::TooLarge { size: 1001, limit: 1000 };
+        for (announced, refused) in [(-1, negative(-1)), (i32::MIN, negative(i32::MIN)), (1001, too_large)] {
             let mut buffer = ReadBuffer::new(1000);
             let conn = Canned(Mutex::new([i32::to_be_bytes(announced).to_vec()].into()));
             buffer.read(&conn).unwrap();
-            assert_eq!(buffer.take_frame(), Err(FrameError::Length { announced, limit: 1000 }));
+            assert_eq!(buffer.take_frame(), Err(refused));
         }
     }
 }
