@@ -8,6 +8,8 @@
 mod coordinators;
 mod dynamic_config;
 mod maintenance;
+#[cfg(test)]
+mod test_node;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -15,7 +17,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use parking_lot::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -29,8 +30,7 @@ use crate::metadata::checkpoint_file::{BOOTSTRAP_FILE, Checkpoint};
 use crate::metadata::supported::SUPPORTED;
 use crate::metadata::{self, FeatureRange, MetadataImage};
 use crate::quorum::{self, Publisher, Quorum, QuorumConfig, QuorumError};
-use crate::replica::fetch_session::Sessions;
-use crate::replica::{PartitionSettings, ReplicaManager};
+use crate::replica::{PartitionSettings, ReplicaManager, ShardedSessions};
 use crate::server::{ConnectionLimits, ConnectionSettings, ListenerSettings, RequestMemory, Server};
 use crate::storage::{Manager as LogManager, ManagerConfig, RecoveryProgress, StorageError};
 use crate::types::BrokerEpoch;
@@ -124,10 +124,10 @@ impl Node {
             quorum: quorum.clone(),
             replicas: Arc::clone(&replicas),
             groups: coordinators::start_groups(env, &config),
-            fetch_sessions: Mutex::new(Sessions::new(
+            fetch_sessions: ShardedSessions::new(
                 config.max_incremental_fetch_session_cache_slots,
-                env.seeds.rng(),
-            )),
+                &mut env.seeds.rng(),
+            ),
             producer_ids: ProducerIdStock::default(),
             guard_limits: guard::Limits::default(),
             refusals: RateLimit::new(REFUSALS_PER_SECOND),
@@ -417,3 +417,7 @@ fn wire_endpoint(endpoint: &Endpoint) -> metadata::Endpoint {
         security_protocol: endpoint.protocol as i16,
     }
 }
+
+#[cfg(test)]
+#[path = "node/clients_gone_test.rs"]
+mod clients_gone;

@@ -4,6 +4,7 @@
 //! partition, topic or group is part of the answer; only a request that cannot be understood ends the connection. The
 //! list of what is served is [`registry`]; the meaning of an internal error on the wire is [`errors`].
 
+pub mod access;
 mod authorized;
 pub mod auto_create;
 pub mod cluster;
@@ -43,7 +44,7 @@ pub enum On {
     Both,
 }
 
-/// An API: how one kind of request is handled.
+/// An API: how one kind of request is handled that is answered by one message.
 pub trait Api: 'static {
     /// What comes in.
     type Request: Decodable + Send + 'static;
@@ -55,23 +56,70 @@ pub trait Api: 'static {
     const VERSIONS: RangeInclusive<i16>;
     /// Where it is served.
     const ON: On;
+    /// True if an answer may be a long time coming for reasons that have nothing to do with its client. Such a request
+    /// is given up once the client is gone.
+    const PARKS: bool = false;
+
+    /// False on a broker whose configuration asks more of the API than is there yet: it is not advertised then.
+    fn is_served_by(_broker: &Broker) -> bool {
+        true
+    }
 
     /// Handles a request. The answer is complete: errors are inside.
     fn handle(cx: &RequestContext, request: Self::Request) -> impl Future<Output = Self::Response> + Send;
+}
 
-    /// Begins a request whose body is `body`, already guarded. Handlers that answer in other ways than by one encoded
-    /// message, or that must do something before the next request of the connection begins, replace this.
+/// An API as the registry has it. Every [`Api`] is one; those that answer in other ways than by one encoded message, or
+/// that must do something before the next request of the connection begins, are one by themselves.
+pub trait Served: 'static {
+    /// See [`Api::KEY`].
+    const KEY: i16;
+    /// See [`Api::VERSIONS`].
+    const VERSIONS: RangeInclusive<i16>;
+    /// See [`Api::ON`].
+    const ON: On;
+
+    /// See [`Api::is_served_by`].
+    fn is_served_by(_broker: &Broker) -> bool {
+        true
+    }
+
+    /// Begins a request whose body is `body`, already guarded.
+    fn begin(cx: RequestContext, body: Bytes) -> Answer;
+}
+
+impl<A: Api> Served for A {
+    const KEY: i16 = <A as Api>::KEY;
+    const VERSIONS: RangeInclusive<i16> = <A as Api>::VERSIONS;
+    const ON: On = <A as Api>::ON;
+
+    fn is_served_by(broker: &Broker) -> bool {
+        <A as Api>::is_served_by(broker)
+    }
+
     fn begin(cx: RequestContext, mut body: Bytes) -> Answer {
-        let request = match Self::Request::decode(&mut body, cx.version) {
+        let request = match A::Request::decode(&mut body, cx.version) {
             Ok(request) => request,
             Err(e) => return Answer::Close(format!("the request cannot be read: {e:#}")),
         };
         let answer = Box::pin(async move {
-            let response = Self::handle(&cx, request).await;
+            let response = A::handle(&cx, request).await;
             Response::encode(&cx, &response)
         });
-        Answer::Later { answer, overlaps: false }
+        let wait = if A::PARKS { Wait::Parked } else { Wait::Alone };
+        Answer::Later { answer, wait }
     }
+}
+
+/// What else may happen on a connection while a request of it waits for its answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Wait {
+    /// Nothing: the next request begins when this one is answered.
+    Alone,
+    /// The next produce may begin.
+    Overlaps,
+    /// Nothing, and the client may go away before the answer comes: then the request is dropped.
+    Parked,
 }
 
 /// An answer that is on its way. `None` if the broker failed to make one: the connection ends, as it must, since later
@@ -86,8 +134,8 @@ pub enum Answer {
     Later {
         /// Gives the answer.
         answer: FutureResponse,
-        /// The next produce of the connection may begin before this is answered.
-        overlaps: bool,
+        /// What may happen meanwhile.
+        wait: Wait,
     },
     /// The client wants no answer: a produce with acks=0.
     Nothing,

@@ -8,8 +8,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::access::{CreateAcls, DeleteAcls, DescribeAcls};
 use super::cluster::{
-    ApiVersions, DescribeCluster, DescribeLogDirs, DescribeQuorum, UnregisterBroker, UpdateFeatures,
+    AlterReplicaLogDirs, ApiVersions, DescribeCluster, DescribeLogDirs, DescribeQuorum, UnregisterBroker,
+    UpdateFeatures,
 };
 use super::configs::{AlterConfigs, DescribeConfigs, IncrementalAlterConfigs, ListConfigResources};
 use super::data::{
@@ -19,11 +21,12 @@ use super::groups::{
     DeleteGroups, DescribeGroups, FindCoordinator, Heartbeat, JoinGroup, LeaveGroup, ListGroups,
     OffsetCommit, OffsetDelete, OffsetFetch, SyncGroup,
 };
-use super::request::{Broker, ConnectionInfo, RequestContext};
+use super::request::{Broker, ConnectionInfo, ListenerInfo, RequestContext};
 use super::topics::{
-    CreatePartitions, CreateTopics, DeleteTopics, DescribeTopicPartitions, ElectLeaders, Metadata,
+    CreatePartitions, CreateTopics, DeleteTopics, DescribeTopicPartitions, ElectLeaders,
+    ListPartitionReassignments, Metadata,
 };
-use super::{Answer, Api, On};
+use super::{Answer, On, Served};
 use crate::wire::guard;
 use crate::wire::header::RequestHeader;
 
@@ -35,11 +38,19 @@ pub struct Entry {
     pub versions: RangeInclusive<i16>,
     /// Where it is served.
     pub on: On,
+    is_served_by: fn(&Broker) -> bool,
     begin: fn(RequestContext, Bytes) -> Answer,
 }
 
-const fn entry<A: Api>() -> Entry {
-    Entry { key: A::KEY, versions: A::VERSIONS, on: A::ON, begin: A::begin }
+impl Entry {
+    /// True if `broker` serves the API on `listener`.
+    pub(super) fn is_served(&self, broker: &Broker, listener: &ListenerInfo) -> bool {
+        listener.serves(self.on) && (self.is_served_by)(broker)
+    }
+}
+
+const fn entry<A: Served>() -> Entry {
+    Entry { key: A::KEY, versions: A::VERSIONS, on: A::ON, is_served_by: A::is_served_by, begin: A::begin }
 }
 
 /// Everything that is served, in the order of the keys.
@@ -63,13 +74,18 @@ pub static APIS: &[Entry] = &[
     entry::<DeleteRecords>(),
     entry::<InitProducerId>(),
     entry::<OffsetForLeaderEpoch>(),
+    entry::<DescribeAcls>(),
+    entry::<CreateAcls>(),
+    entry::<DeleteAcls>(),
     entry::<DescribeConfigs>(),
     entry::<AlterConfigs>(),
+    entry::<AlterReplicaLogDirs>(),
     entry::<DescribeLogDirs>(),
     entry::<CreatePartitions>(),
     entry::<DeleteGroups>(),
     entry::<ElectLeaders>(),
     entry::<IncrementalAlterConfigs>(),
+    entry::<ListPartitionReassignments>(),
     entry::<OffsetDelete>(),
     entry::<DescribeQuorum>(),
     entry::<UpdateFeatures>(),
@@ -84,14 +100,13 @@ pub static APIS: &[Entry] = &[
 pub static NOT_SERVED: &[(&[i16], &str)] = &[
     (&[17, 36], "authentication is not served yet: SaslHandshake, SaslAuthenticate"),
     (&[24, 25, 26, 27, 28, 65, 66], "transactions are not served yet"),
-    (&[29, 30, 31], "access control lists are not served yet"),
-    (&[34, 73], "moving replicas between log directories is not served yet"),
     (&[38, 39, 40, 41], "delegation tokens are not served yet"),
-    (&[45, 46], "reassignments come with clusters"),
+    (&[45], "reassignments come with clusters"),
     (&[48, 49], "client quotas are not served yet"),
     (&[50, 51], "SCRAM credentials are not served yet, except at formatting"),
     (&[52, 53, 54, 59, 82], "controllers speak Raft among themselves, not KRaft's calls"),
     (&[56, 58, 62, 63, 67, 70], "a node that is alone calls its controller directly"),
+    (&[73], "replicas do not move between log directories yet"),
     (&[68, 69], "consumer groups of KIP-848 are not served yet"),
     (&[71, 72], "client metrics are not collected yet"),
     (&[76, 77, 78, 79, 83, 84, 85, 86, 87, 90, 91, 92], "share groups are not served yet"),
@@ -117,7 +132,7 @@ pub fn begin(broker: &Arc<Broker>, connection: &Arc<ConnectionInfo>, frame: Byte
         Err(e) => return Answer::Close(format!("the request's header cannot be read: {e}")),
     };
     let (key, version) = (header.api.key, header.version);
-    let served = find(key).filter(|entry| connection.listener.serves(entry.on));
+    let served = find(key).filter(|entry| entry.is_served(broker, &connection.listener));
     let Some(entry) = served else {
         return Answer::Close(format!("{} is not served on {}", header.api.name, connection.listener.name));
     };

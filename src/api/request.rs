@@ -17,8 +17,7 @@ use crate::coordinator::runtime::Coordinator;
 use crate::env::{Clock, Tasks};
 use crate::metadata::MetadataImage;
 use crate::quorum::Quorum;
-use crate::replica::fetch_session::Sessions;
-use crate::replica::{FetchWaiter, ReplicaManager};
+use crate::replica::{FetchWaiter, ReplicaManager, ShardedSessions};
 use crate::types::NodeId;
 use crate::wire::guard;
 use crate::wire::header::RequestHeader;
@@ -90,7 +89,7 @@ pub struct Broker {
     /// Groups that this broker coordinates.
     pub groups: Arc<Coordinator<GroupShard>>,
     /// Incremental fetch sessions.
-    pub fetch_sessions: Mutex<Sessions>,
+    pub fetch_sessions: ShardedSessions,
     /// Producer ids in stock.
     pub producer_ids: ProducerIdStock,
     /// What one request may cost to decode.

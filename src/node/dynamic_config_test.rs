@@ -1,19 +1,15 @@
 use std::time::Duration;
 
-use kafka_protocol::messages::TopicName;
 use kafka_protocol::protocol::StrBytes;
-use tokio::runtime::Builder;
 
 use crate::config::broker;
 use crate::config::property::Update;
 use crate::node::Node;
-use crate::schema::api::create_topics_request::CreatableTopic;
-use crate::schema::api::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
+use crate::node::test_node::{on_a_node, soon};
 use crate::replica::{Acks, Append, ProduceWaitSlot};
-use crate::schema::api::{CreateTopicsRequest, IncrementalAlterConfigsRequest};
+use crate::schema::api::IncrementalAlterConfigsRequest;
+use crate::schema::api::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use crate::sim::client::Client;
-use crate::sim::node::{Machine, PORT};
-use crate::sim::options::Options;
 use crate::storage::validate::AppendOrigin;
 use crate::types::ErrorCode;
 use crate::wire::records::BatchBuilder;
@@ -43,7 +39,11 @@ const TABLE: &[(&str, &str, Shows)] = &[
     ("compression.type", "gzip", Shows::Partition),
     ("compression.zstd.level", "4", Shows::Partition),
     ("config.providers", "env", Shows::NextStart),
-    ("listener.security.protocol.map", "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,X:PLAINTEXT", Shows::Refused),
+    (
+        "listener.security.protocol.map",
+        "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,X:PLAINTEXT",
+        Shows::Refused,
+    ),
     ("listeners", "PLAINTEXT://localhost:9999,CONTROLLER://localhost:9998", Shows::Refused),
     ("log.cleaner.backoff.ms", "1", Shows::Compaction),
     ("log.cleaner.dedupe.buffer.size", "100000000", Shows::Compaction),
@@ -89,25 +89,6 @@ const WITH: &[(&str, &str, &str)] = &[
 const SET: i8 = 0;
 const DELETE: i8 = 1;
 
-/// Runs `test` in virtual time on a node that serves and has a topic `t` of one partition.
-fn on_a_node<F: Future<Output = ()>>(test: impl FnOnce(Machine, Client) -> F) {
-    let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
-    runtime.block_on(async {
-        let options = Options { fsync: false, retention_ms: None, ..Options::from_seed(1) };
-        let mut machine = Machine::new(&options);
-        machine.start().await.expect("the node starts");
-        let mut client = Client::connect(&machine.net, PORT).await.expect("a connection");
-        let topic = CreatableTopic::default()
-            .with_name(TopicName(StrBytes::from_static_str("t")))
-            .with_num_partitions(1)
-            .with_replication_factor(1);
-        let create = CreateTopicsRequest::default().with_topics(vec![topic]).with_timeout_ms(10_000);
-        let created = client.call(7, &create).await.expect("an answer");
-        assert_eq!(created.topics[0].error_code, 0);
-        test(machine, client).await;
-    });
-}
-
 /// Changes keys for one broker, or for all where `broker` is empty. -> the error
 async fn alter(client: &mut Client, broker: &str, changes: &[(&str, i8, &str)]) -> i16 {
     let of_broker = 4;
@@ -135,17 +116,6 @@ fn seen(node: &Node, shows: Shows) -> String {
     }
 }
 
-/// Waits for something that nothing but a few tasks have to run for.
-async fn soon(what: &str, mut holds: impl FnMut() -> bool) {
-    for _ in 0..1000 {
-        if holds() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-    panic!("{what}");
-}
-
 #[test]
 fn the_table_has_every_key_that_may_change() {
     let live = |p: &&&crate::config::Property| p.update != Update::ReadOnly && p.ignored.is_none();
@@ -160,12 +130,22 @@ fn what_changes_while_the_node_runs_is_seen() {
         let node = machine.node().expect("the node runs");
         for (key, value, shows) in TABLE {
             let per_broker = broker::update_mode(key) == Some(Update::PerBroker);
-            for broker in if per_broker { &["1"][..] } else { &["", "1"] } {
+            // All brokers must have the same while eligible leader replicas are on, and some value.
+            let of_all = *key == "min.insync.replicas";
+            let take_back = if of_all { (*key, SET, "1") } else { (*key, DELETE, "") };
+            for broker in if per_broker {
+                &["1"][..]
+            } else if of_all {
+                &[""][..]
+            } else {
+                &["", "1"]
+            } {
                 let with = WITH.iter().filter(|(of, ..)| of == key).map(|(_, other, v)| (*other, SET, *v));
                 let with: Vec<_> = with.collect();
                 if !with.is_empty() {
                     assert_eq!(alter(&mut client, "", &with).await, 0, "{with:?}");
-                    soon("compression is asked for", || seen(node, Shows::Partition).contains("Some(Compr")).await;
+                    soon("compression is asked for", || seen(node, Shows::Partition).contains("Some(Compr"))
+                        .await;
                 }
                 let before = seen(node, *shows);
                 let error = alter(&mut client, broker, &[(key, SET, value)]).await;
@@ -177,7 +157,7 @@ fn what_changes_while_the_node_runs_is_seen() {
                 if matches!(shows, Shows::Partition | Shows::Connections) {
                     soon(&format!("{key} shows"), || seen(node, *shows) != before).await;
                 }
-                assert_eq!(alter(&mut client, broker, &[(key, DELETE, "")]).await, 0, "{key}");
+                assert_eq!(alter(&mut client, broker, &[take_back]).await, 0, "{key}");
                 soon(&format!("{key} is taken back"), || seen(node, *shows) == before).await;
                 for (other, ..) in &with {
                     assert_eq!(alter(&mut client, "", &[(other, DELETE, "")]).await, 0, "{other}");
@@ -194,12 +174,8 @@ fn producers_are_forgotten_after_the_time_that_holds_now() {
         let partition = node.broker.replicas.partition("t", 0).expect("the partition");
         let mut batch = BatchBuilder::new(0).producer(77, 0, 0);
         batch.append(node.env.clock.now(), None, Some(b"x"));
-        let append = Append {
-            acks: Acks::Leader,
-            origin: AppendOrigin::Client,
-            now: node.env.clock.now(),
-            index: 0,
-        };
+        let append =
+            Append { acks: Acks::Leader, origin: AppendOrigin::Client, now: node.env.clock.now(), index: 0 };
         let mut nobody = ProduceWaitSlot::default();
         partition.append(&batch.finish(), &append, &mut nobody).expect("appended");
         let producers = || partition.producers().expect("led here").len();

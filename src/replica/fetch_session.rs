@@ -171,12 +171,20 @@ pub struct Sessions {
     /// Sessions by when they were used last.
     by_use: BTreeMap<(Ms, i32), ()>,
     rng: Rng,
+    /// Ids divided by `shards` leave this.
+    shard: i32,
+    shards: i32,
 }
 
 impl Sessions {
     /// A cache of `max.incremental.fetch.session.cache.slots` places.
     pub fn new(places_max: usize, rng: Rng) -> Sessions {
-        Sessions { places_max, sessions: BTreeMap::new(), by_use: BTreeMap::new(), rng }
+        Sessions::shard(places_max, rng, 0, 1)
+    }
+
+    /// One of `shards` caches, the number `shard`: the ids that it gives leave `shard` when divided by `shards`.
+    pub fn shard(places_max: usize, rng: Rng, shard: i32, shards: i32) -> Sessions {
+        Sessions { places_max, sessions: BTreeMap::new(), by_use: BTreeMap::new(), rng, shard, shards }
     }
 
     /// How many sessions there are.
@@ -260,8 +268,8 @@ impl Sessions {
             self.remove(oldest);
         }
         let id = loop {
-            let id = self.rng.below(i32::MAX as u64 - 1) as i32 + 1;
-            if !self.sessions.contains_key(&id) {
+            let id = self.rng.below((i32::MAX / self.shards) as u64) as i32 * self.shards + self.shard;
+            if id != 0 && !self.sessions.contains_key(&id) {
                 break id;
             }
         };

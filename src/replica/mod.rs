@@ -12,6 +12,7 @@ mod partition;
 mod purgatory;
 mod queries;
 mod roles;
+mod session_shards;
 mod settings;
 mod syncer;
 mod upkeep;
@@ -21,4 +22,5 @@ pub use partition::{Acks, Append, AppendError, Appended, Isolation, Partition, P
 pub use purgatory::{FetchWaiter, ProduceWait, ProduceWaitSlot};
 pub use queries::{OffsetAt, OffsetQuery};
 pub use roles::SettingsOf;
+pub use session_shards::ShardedSessions;
 pub use settings::PartitionSettings;

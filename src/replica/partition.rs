@@ -254,6 +254,16 @@ impl Partition {
         Arc::new(Partition { node_id, topic, topic_id, index, syncer, settings, state: Mutex::new(state) })
     }
 
+    /// A fetch gave up waiting here.
+    pub fn forget_waiter(&self, waiter: &Arc<FetchWaiter>) {
+        self.lock().fetches.forget(waiter);
+    }
+
+    /// How many connections have fetches waiting here.
+    pub fn waiting_fetches(&self) -> usize {
+        self.lock().fetches.len()
+    }
+
     /// Its settings, as they are now.
     pub fn settings(&self) -> Arc<PartitionSettings> {
         self.settings.load_full()

@@ -76,6 +76,21 @@ impl WaitingFetches {
         self.waiters.push(Arc::clone(waiter));
     }
 
+    /// Forgets a waiter that waits no more.
+    pub(super) fn forget(&mut self, waiter: &Arc<FetchWaiter>) {
+        if let Some(at) = self.waiters.iter().position(|known| Arc::ptr_eq(known, waiter)) {
+            self.waiters.swap_remove(at);
+            if self.waiters.is_empty() {
+                self.waiters = Vec::new();
+            }
+        }
+    }
+
+    /// How many waiters there are.
+    pub(super) fn len(&self) -> usize {
+        self.waiters.len()
+    }
+
     /// Tells every waiter that `bytes` more can be read; those that have enough are forgotten.
     pub(super) fn arrived(&mut self, bytes: i64) {
         if !self.waiters.is_empty() {

@@ -3,6 +3,9 @@
 //! Kafka handles one request of a connection at a time. We keep that, with one exception that changes nothing a client
 //! can see: produces that wait for the disk or for followers overlap, as long as only produces are waiting. Their appends
 //! happen in the order of arrival and their answers leave in it.
+//!
+//! While a request waits for what may never come (new records, the other members of a group), the socket is watched: once
+//! the client is gone, the request is dropped. Other requests are soon answered, whoever is there to read it.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -19,7 +22,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use super::memory::{RequestMemory, RequestPermit};
 use super::read_buffer::ReadBuffer;
 use super::response::{Outbox, Progress};
-use crate::api::{Answer, Broker, ConnectionInfo, FutureResponse, Response, registry};
+use crate::api::{Answer, Broker, ConnectionInfo, FutureResponse, Response, Wait, registry};
 use crate::env::{Conn, Tasks};
 
 /// How many produces of one connection may wait at a time.
@@ -42,8 +45,7 @@ pub struct ConnectionSettings {
 /// A request that is begun and not answered.
 struct Waiting {
     answer: FutureResponse,
-    /// A produce may be begun while this waits.
-    overlaps: bool,
+    wait: Wait,
     _memory: Option<RequestPermit>,
 }
 
@@ -149,12 +151,17 @@ impl Connection {
             match std::future::poll_fn(|cx| self.poll_event(cx)).await? {
                 Event::Answered(response) => self.outbox.push(response),
                 Event::Writable => {}
-                Event::Readable => match self.inbox.read(&*self.conn) {
-                    Ok(0) => return Err(Ending::Closed),
-                    Ok(_) => self.last_active = Instant::now(),
-                    Err(e) if is_passing(&e) => {}
-                    Err(e) => return Err(e.into()),
-                },
+                Event::Readable => {
+                    let conn = &*self.conn;
+                    let watched = self.watches_client();
+                    let read = if watched { self.inbox.read_ahead(conn) } else { self.inbox.read(conn) };
+                    match read {
+                        Ok(0) => return Err(Ending::Closed),
+                        Ok(_) => self.last_active = Instant::now(),
+                        Err(e) if is_passing(&e) => {}
+                        Err(e) => return Err(e.into()),
+                    }
+                }
                 Event::Idle => return Err(Ending::Idle),
                 Event::Stopping => self.stopping = true,
             }
@@ -181,10 +188,10 @@ impl Connection {
                 Answer::Ready(response) if self.waiting.is_empty() => self.outbox.push(response),
                 Answer::Ready(response) => {
                     let answer = Box::pin(std::future::ready(Some(response)));
-                    self.waiting.push_back(Waiting { answer, overlaps: true, _memory: memory });
+                    self.waiting.push_back(Waiting { answer, wait: Wait::Overlaps, _memory: memory });
                 }
-                Answer::Later { answer, overlaps } => {
-                    self.waiting.push_back(Waiting { answer, overlaps, _memory: memory });
+                Answer::Later { answer, wait } => {
+                    self.waiting.push_back(Waiting { answer, wait, _memory: memory });
                 }
                 Answer::Nothing => {}
                 Answer::Close(why) => return Err(Ending::Refused(why)),
@@ -203,12 +210,21 @@ impl Connection {
         match self.waiting.back() {
             // A client that does not read its answers gets no further ones made.
             None => self.outbox.is_empty(),
-            Some(last) => self.held.is_none() && last.overlaps && self.waiting.len() < WAITING_MAX,
+            Some(last) => {
+                self.held.is_none() && last.wait == Wait::Overlaps && self.waiting.len() < WAITING_MAX
+            }
         }
     }
 
     fn wants_to_read(&self) -> bool {
         self.held.is_none() && self.may_begin_more() && !self.stopping
+    }
+
+    /// True while a request waits that is of no use once its client is gone: then the socket is watched for its end, and
+    /// what arrives instead is read ahead, a little of it. A client that only closed its side gets no answer any more.
+    fn watches_client(&self) -> bool {
+        let parked = self.waiting.front().is_some_and(|first| first.wait == Wait::Parked);
+        parked && self.held.is_none() && self.inbox.may_read_ahead()
     }
 
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Result<Event, Ending>> {
@@ -228,7 +244,7 @@ impl Connection {
         {
             return Poll::Ready(writable.map(|()| Event::Writable).map_err(Ending::from));
         }
-        if self.wants_to_read()
+        if (self.wants_to_read() || self.watches_client())
             && let Poll::Ready(readable) = self.conn.poll_read_ready(cx)
         {
             return Poll::Ready(readable.map(|()| Event::Readable).map_err(Ending::from));

@@ -84,7 +84,7 @@ impl ApiVersions {
 }
 
 fn served(cx: &RequestContext) -> Vec<ApiVersion> {
-    let here = registry::APIS.iter().filter(|entry| cx.connection.listener.serves(entry.on));
+    let here = registry::APIS.iter().filter(|entry| entry.is_served(&cx.broker, &cx.connection.listener));
     here.map(|entry| {
         let served = Versions::new(*entry.versions.start(), *entry.versions.end());
         let advertised = versions::api(entry.key).map_or(served, |api| api.advertised(served));

@@ -1,5 +1,6 @@
 //! What concerns the cluster as a whole: versions, brokers, quorum, features, disks.
 
+mod alter_replica_log_dirs;
 mod api_versions;
 mod describe_cluster;
 mod describe_log_dirs;
@@ -7,6 +8,7 @@ mod describe_quorum;
 mod unregister_broker;
 mod update_features;
 
+pub use alter_replica_log_dirs::AlterReplicaLogDirs;
 pub use api_versions::ApiVersions;
 pub use describe_cluster::DescribeCluster;
 pub use describe_log_dirs::DescribeLogDirs;

@@ -2,8 +2,8 @@
 
 use kafka_protocol::protocol::StrBytes;
 
-use super::preprocess::{Asked, Broker, Outcomes, check_all};
 use super::loggers;
+use super::preprocess::{Asked, Broker, Outcomes, check_all};
 use crate::api::controller_gate::{DEFAULT_WAIT, submit, unexpected};
 use crate::api::errors::code_and_message;
 use crate::api::{Api, On, RequestContext};

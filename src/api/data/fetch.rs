@@ -8,10 +8,10 @@ use kafka_protocol::protocol::Decodable;
 use tokio::time::Instant;
 
 use super::fetch_response::{self, NodeEndpoint, TopicAnswer};
-use crate::api::{Answer, Api, On, RequestContext, Response};
+use crate::api::{Answer, On, RequestContext, Response, Served, Wait};
 use crate::replica::fetch_session::{FetchKey, Plan, Told, Wanted};
 use crate::replica::{Isolation, Partition, PartitionRead, Read};
-use crate::schema::api::{FetchRequest, FetchResponse};
+use crate::schema::api::FetchRequest;
 use crate::types::{ErrorCode, TopicId};
 
 /// From this version on topics are named by id (KIP-516).
@@ -20,9 +20,7 @@ const TOPIC_ID_FROM: i16 = 13;
 /// Key 1.
 pub struct Fetch;
 
-impl Api for Fetch {
-    type Request = FetchRequest;
-    type Response = FetchResponse;
+impl Served for Fetch {
     const KEY: i16 = 1;
     const VERSIONS: std::ops::RangeInclusive<i16> = 4..=18;
     const ON: On = On::Broker;
@@ -51,25 +49,43 @@ impl Api for Fetch {
             return Answer::Ready(answer(&cx, &plan, &pass, reads));
         }
         let deadline = Instant::now() + wait;
+        let mut parked = Parked { cx, pass, is_over: false };
         let answer = Box::pin(async move {
+            let waiter = Arc::clone(&parked.cx.connection.fetch_waiter);
             loop {
                 let in_time = tokio::time::timeout_at(deadline, woken.as_mut()).await.is_ok();
                 if in_time {
-                    woken.set(cx.connection.fetch_waiter.woken());
+                    woken.set(waiter.woken());
                     woken.as_mut().enable();
-                    cx.connection.fetch_waiter.arm(min_bytes);
+                    waiter.arm(min_bytes);
                 }
-                let reads = pass.run(&cx, in_time);
+                let reads = parked.pass.run(&parked.cx, in_time);
                 if !in_time || reads.satisfy(min_bytes) {
-                    return Some(answer(&cx, &plan, &pass, reads));
+                    parked.is_over = true;
+                    return Some(answer(&parked.cx, &plan, &parked.pass, reads));
                 }
             }
         });
-        Answer::Later { answer, overlaps: false }
+        Answer::Later { answer, wait: Wait::Parked }
     }
+}
 
-    async fn handle(_cx: &RequestContext, _request: FetchRequest) -> FetchResponse {
-        unreachable!("`begin` answers every fetch")
+/// A fetch that waits. Given up before its time, it leaves nothing at the partitions: many clients may go away from
+/// partitions where nothing ever happens.
+struct Parked {
+    cx: RequestContext,
+    pass: Pass,
+    is_over: bool,
+}
+
+impl Drop for Parked {
+    fn drop(&mut self) {
+        if self.is_over {
+            return;
+        }
+        for partition in self.pass.targets.iter().filter_map(|target| target.found.as_ref().ok()) {
+            partition.forget_waiter(&self.cx.connection.fetch_waiter);
+        }
     }
 }
 
@@ -137,8 +153,8 @@ impl Pass {
             Target { found: topic.and_then(|topic| topic.partition(key.partition)), key, wanted }
         };
         let now = cx.broker.clock.now();
-        let mut sessions = cx.broker.fetch_sessions.lock();
         let (id, epoch) = (request.session_id, request.session_epoch);
+        let mut sessions = cx.broker.fetch_sessions.of(id).lock();
         let plan = sessions.plan(id, epoch, by_id, added.clone(), forgotten, now);
         let targets = match plan {
             Plan::Refused(error) => return Err(error),
@@ -194,7 +210,7 @@ fn answer(cx: &RequestContext, plan: &Plan, pass: &Pass, reads: Reads) -> Respon
         Plan::Incremental(id) => (*id, true),
         Plan::Sessionless | Plan::Refused(_) => (0, false),
     };
-    let mut sessions = (id != 0).then(|| cx.broker.fetch_sessions.lock());
+    let mut sessions = (id != 0).then(|| cx.broker.fetch_sessions.of(id).lock());
     let mut session = sessions.as_mut().and_then(|sessions| sessions.get_mut(id));
     for (target, read) in pass.targets.iter().zip(reads.reads) {
         if let Some(session) = &mut session {

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use kafka_protocol::protocol::{Decodable, StrBytes};
 use tokio::time::Instant;
 
-use crate::api::{Answer, Api, On, RequestContext, Response};
+use crate::api::{Answer, On, RequestContext, Response, Served, Wait};
 use crate::replica::{Acks, Append, AppendError, ProduceWaitSlot};
 use crate::schema::api::produce_response::{
     BatchIndexAndErrorMessage, LeaderIdAndEpoch, PartitionProduceResponse, TopicProduceResponse,
@@ -26,9 +26,7 @@ const CURRENT_LEADER_FROM: i16 = 10;
 /// Key 0.
 pub struct Produce;
 
-impl Api for Produce {
-    type Request = ProduceRequest;
-    type Response = ProduceResponse;
+impl Served for Produce {
     const KEY: i16 = 0;
     const VERSIONS: std::ops::RangeInclusive<i16> = 3..=13;
     const ON: On = On::Broker;
@@ -61,11 +59,7 @@ impl Api for Produce {
             }
             Response::encode(&cx, &response)
         });
-        Answer::Later { answer, overlaps: true }
-    }
-
-    async fn handle(_cx: &RequestContext, _request: ProduceRequest) -> ProduceResponse {
-        unreachable!("`begin` answers every produce")
+        Answer::Later { answer, wait: Wait::Overlaps }
     }
 }
 

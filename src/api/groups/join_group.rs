@@ -26,6 +26,7 @@ impl Api for JoinGroup {
     const KEY: i16 = 11;
     const VERSIONS: std::ops::RangeInclusive<i16> = 0..=9;
     const ON: On = On::Broker;
+    const PARKS: bool = true;
 
     async fn handle(cx: &RequestContext, request: JoinGroupRequest) -> JoinGroupResponse {
         let member = kept(&request.member_id);

@@ -21,6 +21,7 @@ impl Api for SyncGroup {
     const KEY: i16 = 14;
     const VERSIONS: std::ops::RangeInclusive<i16> = 0..=5;
     const ON: On = On::Broker;
+    const PARKS: bool = true;
 
     async fn handle(cx: &RequestContext, request: SyncGroupRequest) -> SyncGroupResponse {
         if let Some(error) = invalid_group(&request.group_id) {

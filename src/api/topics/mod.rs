@@ -5,6 +5,7 @@ mod create_topics;
 mod delete_topics;
 mod describe_topic_partitions;
 mod elect_leaders;
+mod list_partition_reassignments;
 mod metadata;
 
 pub use create_partitions::CreatePartitions;
@@ -12,4 +13,5 @@ pub use create_topics::CreateTopics;
 pub use delete_topics::DeleteTopics;
 pub use describe_topic_partitions::DescribeTopicPartitions;
 pub use elect_leaders::ElectLeaders;
+pub use list_partition_reassignments::ListPartitionReassignments;
 pub use metadata::Metadata;

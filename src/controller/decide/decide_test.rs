@@ -293,13 +293,24 @@ fn leaders_change_their_in_sync_replicas() {
 fn min_insync_replicas_is_the_clusters_while_eligible_leaders_are_on() {
     let mut cluster = Cluster::new(1);
     let feature = "eligible.leader.replicas.version";
-    cluster.rules.layers = Layers::new(Props::from([("min.insync.replicas".to_owned(), "2".to_owned())]));
+    let file = [
+        ("process.roles", "broker,controller"),
+        ("node.id", "1"),
+        ("controller.quorum.voters", "1@localhost:9093"),
+        ("listeners", "PLAINTEXT://localhost:9092,CONTROLLER://localhost:9093"),
+        ("controller.listener.names", "CONTROLLER"),
+        ("min.insync.replicas", "2"),
+    ];
+    let file = file.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    cluster.rules.layers = Layers::new(Props::from(file));
     let set = |cluster: &mut Cluster, of: ConfigResource, op: ConfigOp, value: Option<&str>| {
         let value = value.map(str::to_owned);
         let change = ConfigChange { name: "min.insync.replicas".into(), op, value };
         let changes = vec![(of, vec![change])];
         match cluster.run(Command::IncrementalAlterConfigs { changes, validate_only: false }) {
-            Ok(Reply::AlterConfigs(answers)) => answers[0].1.clone().map_err(|e| e.message.unwrap_or_default()),
+            Ok(Reply::AlterConfigs(answers)) => {
+                answers[0].1.clone().map_err(|e| e.message.unwrap_or_default())
+            }
             other => panic!("{other:?}"),
         }
     };
