@@ -9,6 +9,7 @@ mod coordinators;
 mod dynamic_config;
 mod maintenance;
 #[cfg(test)]
+#[path = "node/fixture_test.rs"]
 mod test_node;
 
 use std::collections::BTreeMap;
