@@ -422,3 +422,7 @@ fn wire_endpoint(endpoint: &Endpoint) -> metadata::Endpoint {
 #[cfg(test)]
 #[path = "node/clients_gone_test.rs"]
 mod clients_gone;
+
+#[cfg(test)]
+#[path = "node/topic_again_test.rs"]
+mod topic_again;

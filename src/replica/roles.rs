@@ -93,20 +93,28 @@ impl ReplicaManager {
             gone
         };
         let Some(gone) = gone else { return };
-        let deleted = gone.iter().filter_map(|p| p.give_up_log(ErrorCode::UnknownTopicOrPartition));
-        let deleted: Vec<_> = deleted.map(|log| (log, self.rng.lock().uuid())).collect();
+        // The names go now: a topic of the same name may be made, and written to, in the very next change.
+        let mut retired = Vec::new();
+        for log in gone.iter().filter_map(|p| p.give_up_log(ErrorCode::UnknownTopicOrPartition)) {
+            let name = log.partition().clone();
+            match self.logs.retire(log, self.rng.lock().uuid()) {
+                Ok(log) => retired.extend(log),
+                Err(fault) => tracing::error!("{name} cannot be deleted: {fault}"),
+            }
+        }
+        tracing::info!("topic {name} is deleted");
+        if retired.is_empty() {
+            return;
+        }
         let (logs, now, tasks) = (Arc::clone(&self.logs), self.env.clock.now(), self.env.tasks.clone());
+        let name = Arc::clone(&gone.name);
         self.env.tasks.spawn("delete logs", async move {
-            let work = move || {
-                for (log, unique) in deleted {
-                    let name = log.partition().clone();
-                    match logs.delete(log, unique, now) {
-                        Ok(()) => tracing::info!("{name} is deleted"),
-                        Err(fault) => tracing::error!("{name} cannot be deleted: {fault}"),
-                    }
+            let delete = move || {
+                if let Err(fault) = logs.delete(retired, now) {
+                    tracing::error!("the logs of {name} cannot be deleted: {fault}");
                 }
             };
-            tasks.run_blocking(work).await;
+            tasks.run_blocking(delete).await;
         });
     }
 

@@ -398,7 +398,8 @@ impl World {
         if let Some(model) = self.models.get_mut(tp) {
             model.maybe_deleted = true;
         }
-        self.manager()?.delete(log, unique, now)?;
+        let retired = self.manager()?.retire(log, unique)?;
+        self.manager()?.delete(retired.into_iter().collect(), now)?;
         self.models.remove(tp);
         Ok(())
     }

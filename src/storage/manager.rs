@@ -79,6 +79,13 @@ pub struct Due {
     pub reap: Vec<TopicPartition>,
 }
 
+/// A log whose name was taken away, to be deleted.
+pub struct Retired {
+    dir: Arc<LogDir>,
+    path: PathBuf,
+    delay_ms: Ms,
+}
+
 /// A log that was found at the start.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Found {
@@ -405,20 +412,34 @@ impl Manager {
         })
     }
 
-    /// Deletes a log: its directory gets another name now and is removed after `file.delete.delay.ms`
-    /// ([`Manager::tick`]). `unique` makes the name unique. Blocks for the directory's sync.
-    pub fn delete(&self, log: Log, unique: Uuid, now: Ms) -> Result<(), StorageError> {
-        let (dir, tp, delay) =
+    /// Takes a log's name away from it, so that a new topic of that name finds nothing there. Only [`Manager::delete`]
+    /// makes that durable; until then a power loss may bring the name back, and the topic id in the directory tells whose
+    /// it is. `unique` makes the new name unique. `None` if there is nothing to delete.
+    pub fn retire(&self, log: Log, unique: Uuid) -> Result<Option<Retired>, StorageError> {
+        let (dir, tp, delay_ms) =
             (log.log_dir().clone(), log.partition().clone(), log.config().file_delete_delay_ms);
         let has_dir = log.has_dir;
         drop(log);
         dir.unregister(&tp);
         dir.discount_log();
         if !has_dir || dir.is_failed() {
-            return Ok(());
+            return Ok(None);
         }
-        let doomed = rename_dir(&dir, &tp, unique, "delete")?;
-        dir.doom(now.saturating_add(delay), doomed);
+        let path = rename_dir(&dir, &tp, unique, "delete")?;
+        Ok(Some(Retired { dir, path, delay_ms }))
+    }
+
+    /// Deletes logs that were retired: their directories are removed `file.delete.delay.ms` from now
+    /// ([`Manager::tick`]). Blocks for one sync of each log directory.
+    pub fn delete(&self, retired: Vec<Retired>, now: Ms) -> Result<(), StorageError> {
+        let mut synced: Vec<Arc<LogDir>> = Vec::new();
+        for log in retired {
+            if !synced.iter().any(|dir| Arc::ptr_eq(dir, &log.dir)) {
+                sync_names(&log.dir)?;
+                synced.push(Arc::clone(&log.dir));
+            }
+            log.dir.doom(now.saturating_add(log.delay_ms), log.path);
+        }
         Ok(())
     }
 
@@ -433,7 +454,8 @@ impl Manager {
         let Some(entry) = entry else { return Ok(()) };
         entry.dir.unregister(tp);
         entry.dir.discount_log();
-        rename_dir(&entry.dir, tp, unique, "stray").map(drop)
+        rename_dir(&entry.dir, tp, unique, "stray")?;
+        sync_names(&entry.dir)
     }
 
     /// Does what is due in the directories (checkpoints, removal of files) and says what is due in logs. To
@@ -547,8 +569,11 @@ fn rename_dir(
     let (from, to) = (dir.path().join(tp.to_string()), dir.path().join(format!("{topic}{rest}")));
     let renamed = dir.disk().rename(&from, &to).at(&from);
     dir.watch(renamed)?;
-    dir.watch(dir.disk().sync_dir(dir.path()).at(dir.path()))?;
     Ok(to)
+}
+
+fn sync_names(dir: &LogDir) -> Result<(), StorageError> {
+    dir.watch(dir.disk().sync_dir(dir.path()).at(dir.path()))
 }
 
 #[derive(PartialEq, Eq, Debug)]

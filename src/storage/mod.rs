@@ -45,7 +45,7 @@ pub mod validate;
 pub use config::{CleanupPolicy, LogConfig};
 pub use fault::{ReadError, StorageError};
 pub use log::{AppendBy, AppendError, AppendInfo, Log, ReadOutcome, SyncDone, SyncJob, TimestampFound};
-pub use manager::{ConfigOf, Due, Found, Manager, ManagerConfig, RecoveryProgress};
+pub use manager::{ConfigOf, Due, Found, Manager, ManagerConfig, RecoveryProgress, Retired};
 pub use slice::FileSlice;
 pub use txn_index::AbortedTxn;
 

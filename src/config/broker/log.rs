@@ -51,9 +51,9 @@ properties! {
     "log.flush.offset.checkpoint.interval.ms", Int, Is("60000"), AtLeast(0), High, ReadOnly;
     /// How often the broker looks for logs to sync by age.
     "log.flush.scheduler.interval.ms", Long, Is("9223372036854775807"), Any, High, ReadOnly;
-    /// How often log start offsets are written down. *No effect: DeleteRecords is answered when the new start is
-    /// durable, retention's new start follows within a second.*
-    "log.flush.start.offset.checkpoint.interval.ms", Int, Is("60000"), AtLeast(0), High, ReadOnly;
+    /// How often log start offsets are written down.
+    "log.flush.start.offset.checkpoint.interval.ms", Int, Is("60000"), AtLeast(0), High, ReadOnly,
+        ignored: "DeleteRecords is answered when the new start is durable, and retention's follows in a second";
     /// Bytes of log between two entries of the offset index.
     "log.index.interval.bytes", Int, Is("4096"), AtLeast(0), Medium, ClusterWide;
     /// Bytes of a segment's index at most.

@@ -110,7 +110,6 @@ pub struct BrokerConfig {
     pub log_initial_task_delay_ms: Ms,
     pub log_flush_scheduler_interval_ms: Ms,
     pub log_flush_offset_checkpoint_interval_ms: Ms,
-    pub log_flush_start_offset_checkpoint_interval_ms: Ms,
     pub replica_high_watermark_checkpoint_interval_ms: Ms,
     pub log_cleaner_enable: bool,
     pub log_cleaner_threads: usize,
@@ -234,8 +233,6 @@ impl BrokerConfig {
             log_initial_task_delay_ms: v.long("log.initial.task.delay.ms"),
             log_flush_scheduler_interval_ms: v.long("log.flush.scheduler.interval.ms"),
             log_flush_offset_checkpoint_interval_ms: v.long("log.flush.offset.checkpoint.interval.ms"),
-            log_flush_start_offset_checkpoint_interval_ms: v
-                .long("log.flush.start.offset.checkpoint.interval.ms"),
             replica_high_watermark_checkpoint_interval_ms: v
                 .long("replica.high.watermark.checkpoint.interval.ms"),
             log_cleaner_enable: v.boolean("log.cleaner.enable"),
