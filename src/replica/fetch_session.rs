@@ -40,6 +40,8 @@ pub struct Wanted {
     pub current_leader_epoch: LeaderEpoch,
     /// The epoch of the last record that the fetcher has, or -1.
     pub last_fetched_epoch: LeaderEpoch,
+    /// What of a follower's log is on its disk, if it tells.
+    pub synced_end_offset: Option<Offset>,
 }
 
 /// What the answer says of a partition, as far as a session must remember it.

@@ -11,6 +11,7 @@ fn wanted(fetch_offset: Offset) -> Wanted {
         max_bytes: 1 << 20,
         current_leader_epoch: -1,
         last_fetched_epoch: -1,
+        synced_end_offset: None,
     }
 }
 

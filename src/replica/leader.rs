@@ -43,7 +43,8 @@ pub struct Local {
 }
 
 impl Local {
-    fn counted(self, durability: Durability) -> Offset {
+    /// How far the leader itself counts for the high watermark.
+    pub fn counted(self, durability: Durability) -> Offset {
         match durability {
             Durability::Fsync => self.synced,
             Durability::Replicated => self.log_end,

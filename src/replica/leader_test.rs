@@ -460,7 +460,8 @@ proptest! {
                 Op::Shrink => asked = script.shrink().or(asked),
                 Op::Expand(at) => asked = script.expand(at as NodeId + 2).or(asked),
                 Op::Decide(accepts) => {
-                    let Some(proposal) = &asked else { continue };
+                    // A proposal is decided on once.
+                    let (Some(proposal), None) = (&asked, &decided) else { continue };
                     let outcome = if proposal.partition_epoch < partition_epoch {
                         Err(ErrorCode::InvalidUpdateVersion)
                     } else if accepts {
@@ -470,7 +471,7 @@ proptest! {
                     } else {
                         Err(ErrorCode::IneligibleReplica)
                     };
-                    decided.get_or_insert(outcome);
+                    decided = Some(outcome);
                 }
                 Op::Answer(arrives) => {
                     let (Some(proposal), Some(answer)) = (asked.clone(), decided.take()) else { continue };

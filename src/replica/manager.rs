@@ -1,22 +1,30 @@
 //! All partitions of this broker, by topic.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::{Mutex, RwLock};
 
+use super::fetcher::FetchersSlot;
 use super::partition::Partition;
 use super::roles::SettingsOf;
+use super::shared::Shared;
 use super::syncer::Syncer;
 use crate::env::Env;
 use crate::storage::Manager as LogManager;
-use crate::types::{ErrorCode, FastMap, NodeId, PartitionIndex, Rng, TopicId, TopicName};
+use crate::types::{
+    ErrorCode, FastMap, Ms, NodeId, Offset, PartitionIndex, Rng, TopicId, TopicName, TopicPartition,
+};
 
 /// The partitions that this broker holds replicas of.
 pub struct ReplicaManager {
     pub(super) node_id: NodeId,
     pub(super) env: Env,
     pub(super) logs: Arc<LogManager>,
-    pub(super) syncer: Arc<Syncer>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) fetchers: FetchersSlot,
+    /// What was written down of high watermarks; read when the first partition with followers is opened.
+    pub(super) high_watermarks: OnceLock<BTreeMap<TopicPartition, Offset>>,
     pub(super) settings_of: SettingsOf,
     pub(super) rng: Mutex<Rng>,
     pub(super) topics: RwLock<Topics>,
@@ -80,8 +88,22 @@ impl ReplicaManager {
         settings_of: SettingsOf,
     ) -> Arc<ReplicaManager> {
         let syncer = Syncer::new(env.tasks.clone());
-        let (rng, topics) = (Mutex::new(env.seeds.rng()), RwLock::default());
-        Arc::new(ReplicaManager { node_id, env: env.clone(), logs, syncer, settings_of, rng, topics })
+        Arc::new(ReplicaManager {
+            node_id,
+            env: env.clone(),
+            logs,
+            shared: Shared::new(node_id, syncer),
+            fetchers: FetchersSlot::new(),
+            high_watermarks: OnceLock::new(),
+            settings_of,
+            rng: Mutex::new(env.seeds.rng()),
+            topics: RwLock::default(),
+        })
+    }
+
+    /// How long a follower may lag before it leaves the in-sync replicas: `replica.lag.time.max.ms`.
+    pub fn set_replica_lag_ms_max(&self, ms: Ms) {
+        self.shared.set_lag_ms_max(ms);
     }
 
     /// The topic of this name, if this broker knows it.

@@ -2,11 +2,17 @@
 //!
 //! `storage` below does not know that partitions have leaders; this layer does not know that requests exist. A metadata
 //! change comes in through [`roles`](ReplicaManager::apply); appends and reads go to a [`Partition`]; what must wait does
-//! so in `purgatory`; syncs are grouped by `syncer`.
+//! so in `purgatory`; syncs are grouped by `syncer`. What a leader concludes from its followers is [`leader`], what a
+//! follower does next is [`follower`], both pure; `fetcher` copies, `alter_partition` asks for changes of in-sync sets.
 
+mod alter_partition;
 pub mod fetch_session;
+mod fetch_session_state;
+mod fetcher;
+mod followed;
 pub mod follower;
 pub mod leader;
+mod leader_endpoint;
 mod manager;
 mod partition;
 mod purgatory;
@@ -14,11 +20,21 @@ mod queries;
 mod roles;
 mod session_shards;
 mod settings;
+mod shared;
+mod sync_notices;
 mod syncer;
 mod upkeep;
 
+pub use alter_partition::{AlterPartition, IsrChange};
+pub use fetcher::{Endpoints, FetcherSettings};
+pub use leader_endpoint::{
+    Asked, BoundsAnswer, EndpointError, EpochEndAnswer, FetchedFrom, FetchedPartition, FollowerFetchAnswer,
+    FollowerFetchRequest, LeaderEndpoint, REPLICA_SYNCED_KEY, ReplicaSynced, SYNCED_END_OFFSET_TAG, SyncedPartition,
+};
 pub use manager::{ReplicaManager, TopicReplicas};
-pub use partition::{Acks, Append, AppendError, Appended, Isolation, Partition, PartitionRead, Read};
+pub use partition::{
+    Acks, Append, AppendError, Appended, FollowerRead, Isolation, Partition, PartitionRead, Read,
+};
 pub use purgatory::{FetchWaiter, ProduceWait, ProduceWaitSlot};
 pub use queries::{OffsetAt, OffsetQuery};
 pub use roles::SettingsOf;

@@ -11,15 +11,17 @@ use arc_swap::ArcSwap;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 
+use super::leader::{AfterAnswer, Altered, FollowerFetch, Leader, Local, Proposal, Rules};
 use super::purgatory::{FetchWaiter, ProduceWaitSlot, WaitingFetches, WaitingProduces};
 use super::settings::PartitionSettings;
-use super::syncer::Syncer;
+use super::shared::Shared;
+use super::sync_notices::SyncNotices;
 use crate::config::topic::Durability;
 use crate::metadata::Partition as Registration;
 use crate::storage::validate::{AppendOrigin, ValidateError, validate};
 use crate::storage::{self, AppendBy, FileSlice, Log, ReadError, StorageError};
 use crate::types::{
-    ErrorCode, LeaderEpoch, Ms, NodeId, Offset, PartitionIndex, ProducerId, TopicId, TopicName,
+    BrokerEpoch, ErrorCode, LeaderEpoch, Ms, NodeId, Offset, PartitionIndex, ProducerId, TopicId, TopicName,
 };
 
 /// How much of an append a client wants to be told: the `acks` of a produce.
@@ -128,6 +130,23 @@ pub struct Read<'a> {
     pub last_fetched_epoch: LeaderEpoch,
     /// Whom to tell of what arrives from here on.
     pub waiter: Option<&'a Arc<FetchWaiter>>,
+    /// Set if a follower reads, which does so to the end of the log.
+    pub follower: Option<FollowerRead>,
+}
+
+/// What a follower says of itself with a read.
+#[derive(Clone, Copy, Debug)]
+pub struct FollowerRead {
+    /// Which broker it is.
+    pub node: NodeId,
+    /// The epoch of its registration, or -1 (KIP-903).
+    pub broker_epoch: BrokerEpoch,
+    /// Its log start offset, or -1.
+    pub log_start: Offset,
+    /// Everything below it is on its disk; `None` if it does not tell.
+    pub synced: Option<Offset>,
+    /// False where a fetch that waited reads again: what it said of itself is old by then.
+    pub is_first: bool,
 }
 
 /// What a read has found.
@@ -179,13 +198,12 @@ impl PartitionRead {
 
 /// A partition that this broker holds a replica of.
 pub struct Partition {
-    node_id: NodeId,
+    pub(super) shared: Arc<Shared>,
     topic: TopicName,
     topic_id: TopicId,
     index: PartitionIndex,
-    syncer: Arc<Syncer>,
-    settings: ArcSwap<PartitionSettings>,
-    state: Mutex<State>,
+    pub(super) settings: ArcSwap<PartitionSettings>,
+    pub(super) state: Mutex<State>,
 }
 
 pub(super) struct State {
@@ -196,6 +214,8 @@ pub(super) struct State {
     /// Bytes appended since the high watermark moved last.
     unseen_bytes: i64,
     fetches: WaitingFetches,
+    /// Followers that wait for the end of the log to move.
+    follower_fetches: WaitingFetches,
     /// Produces that wait for the high watermark.
     produces: WaitingProduces,
     /// Produces that wait for a sync which `flush.messages` made due.
@@ -203,12 +223,14 @@ pub(super) struct State {
     /// For those who follow the high watermark itself; made when first asked for.
     watch: Option<watch::Sender<Offset>>,
     sync: SyncState,
+    /// Whom to tell of ended syncs, while another broker leads.
+    pub(super) sync_notices: Option<Arc<SyncNotices>>,
 }
 
 /// What this broker is to the partition.
 pub(super) enum Role {
-    /// It leads, in this epoch and with these in-sync replicas.
-    Leader { epoch: LeaderEpoch, isr_len: usize },
+    /// It leads.
+    Leader(Leader),
     /// Another broker leads, or none.
     NotLeader { leader: NodeId, epoch: LeaderEpoch },
     /// The disk failed it, or what is on the disk is damaged.
@@ -231,27 +253,30 @@ enum SyncState {
 }
 
 impl Partition {
-    /// A partition with its log, which nobody leads yet.
+    /// A partition with its log, which nobody leads yet. `high_watermark` is what was written down of it.
     pub(super) fn new(
-        node_id: NodeId,
+        shared: Arc<Shared>,
         (topic, topic_id, index): (TopicName, TopicId, PartitionIndex),
         log: Log,
+        high_watermark: Option<Offset>,
         settings: PartitionSettings,
-        syncer: Arc<Syncer>,
     ) -> Arc<Partition> {
+        let (start, end) = (log.log_start_offset(), log.log_end_offset());
         let state = State {
-            high_watermark: log.log_start_offset(),
+            high_watermark: high_watermark.unwrap_or(start).clamp(start, end.max(start)),
             log: Some(log),
             role: Role::NotLeader { leader: -1, epoch: -1 },
             unseen_bytes: 0,
             fetches: WaitingFetches::default(),
+            follower_fetches: WaitingFetches::default(),
             produces: WaitingProduces::default(),
             flushes: WaitingProduces::default(),
             watch: None,
             sync: SyncState::Idle,
+            sync_notices: None,
         };
         let settings = ArcSwap::from_pointee(settings);
-        Arc::new(Partition { node_id, topic, topic_id, index, syncer, settings, state: Mutex::new(state) })
+        Arc::new(Partition { shared, topic, topic_id, index, settings, state: Mutex::new(state) })
     }
 
     /// A fetch gave up waiting here.
@@ -296,10 +321,13 @@ impl Partition {
         // The checksum and the walk over the records need no lock.
         let checked = validate(records, &settings.log.validate, append.origin, append.now);
         let mut state = self.state.lock();
-        let (epoch, isr_len) = state.leadership()?;
+        let epoch = state.leadership()?;
         let mut plan = checked?;
-        if append.acks == Acks::All && isr_len < settings.min_insync_replicas {
-            return Err(ErrorCode::NotEnoughReplicas.into());
+        let rules = self.rules(&settings);
+        if let Role::Leader(leader) = &state.role
+            && append.acks == Acks::All
+        {
+            leader.check_before_append(&rules)?;
         }
         let by = AppendBy { origin: append.origin, leader_epoch: epoch, guard: None, verify: false };
         let info = match state.log().append_as_leader(records, &mut plan, by, append.now) {
@@ -308,9 +336,9 @@ impl Partition {
         };
         let end = info.last_offset + 1;
         state.unseen_bytes += info.bytes as i64;
-        if settings.durability == Durability::Replicated && isr_len <= 1 {
-            let end = state.log().log_end_offset();
-            state.advance_high_watermark(end);
+        state.follower_fetches.arrived(info.bytes as i64);
+        if settings.durability == Durability::Replicated && state.is_alone() {
+            self.advance(&mut state, &rules);
         }
         if append.acks == Acks::All && state.high_watermark < end {
             state.produces.add(end, append.index, wait.get());
@@ -324,7 +352,7 @@ impl Partition {
         let ask = sync && dirty && state.sync_wanted();
         drop(state);
         if ask {
-            self.syncer.request(Arc::clone(self));
+            self.shared.syncer.request(Arc::clone(self));
         }
         Ok(Appended {
             first_offset: info.first_offset,
@@ -349,41 +377,89 @@ impl Partition {
         match done.map(|done| log.synced(done)) {
             None | Some(Ok(())) => {
                 let synced = log.synced_end_offset();
-                state.flushes.passed(synced);
-                if matches!(state.role, Role::Leader { isr_len: 0..=1, .. }) {
-                    state.advance_high_watermark(synced);
+                state.flushes.passed(synced, None);
+                let rules = self.rules(&self.settings.load());
+                if rules.durability == Durability::Fsync || state.is_alone() {
+                    self.advance(&mut state, &rules);
+                }
+                if let Some(notices) = &state.sync_notices {
+                    notices.add(self);
                 }
             }
             Some(Err(e)) => self.went_offline(&mut state, &e),
         }
         if again {
             drop(state);
-            self.syncer.request(Arc::clone(self));
+            self.shared.syncer.request(Arc::clone(self));
         }
     }
 
-    /// Takes the role that the metadata gives this broker.
+    /// Takes the role that the metadata gives this broker. What is older than what is known is passed over.
     pub(super) fn become_what(self: &Arc<Self>, registration: &Registration) {
         let mut state = self.state.lock();
-        if matches!(state.role, Role::Offline | Role::Gone(_)) {
+        let known = match &state.role {
+            Role::Offline | Role::Gone(_) => return,
+            Role::Leader(leader) => leader.epoch(),
+            Role::NotLeader { epoch, .. } => *epoch,
+        };
+        if registration.leader_epoch < known {
             return;
         }
-        if registration.leader != self.node_id {
+        if registration.leader != self.shared.node_id {
             let (leader, epoch) = (registration.leader, registration.leader_epoch);
             state.role = Role::NotLeader { leader, epoch };
             state.end_waits(ErrorCode::NotLeaderOrFollower);
             return;
         }
-        state.role = Role::Leader { epoch: registration.leader_epoch, isr_len: registration.isr.len() };
-        let (end, synced) = (state.log().log_end_offset(), state.log().synced_end_offset());
-        let fsync = self.settings.load().durability == Durability::Fsync;
-        if registration.isr.len() <= 1 {
-            // What a crash of the process has left unsynced must be synced before it may be read.
-            state.advance_high_watermark(if fsync { synced } else { end });
+        match &mut state.role {
+            Role::Leader(leader) if leader.epoch() == registration.leader_epoch => {
+                leader.update(registration)
+            }
+            _ => {
+                // Followers that have records of later epochs than this log must be told where theirs end. A log without
+                // followers learns of the epoch with its first batch.
+                if registration.replicas.len() > 1
+                    && let Err(fault) = state.log().begin_epoch(registration.leader_epoch)
+                {
+                    self.went_offline(&mut state, &fault);
+                    return;
+                }
+                let end = state.log().log_end_offset();
+                let leader = Leader::begin(self.shared.node_id, registration, end, self.shared.now());
+                state.role = Role::Leader(leader);
+                state.sync_notices = None;
+            }
         }
-        if fsync && synced < end && state.sync_wanted() {
+        let rules = self.rules(&self.settings.load());
+        self.advance(&mut state, &rules);
+        // What a crash of the process has left unsynced must be synced before it may be read.
+        let (end, synced) = (state.log().log_end_offset(), state.log().synced_end_offset());
+        if rules.durability == Durability::Fsync && synced < end && state.sync_wanted() {
             drop(state);
-            self.syncer.request(Arc::clone(self));
+            self.shared.syncer.request(Arc::clone(self));
+        }
+    }
+
+    pub(super) fn rules(&self, settings: &PartitionSettings) -> Rules {
+        Rules {
+            durability: settings.durability,
+            min_insync_replicas: settings.min_insync_replicas,
+            lag_ms_max: self.shared.lag_ms_max(),
+        }
+    }
+
+    /// Raises the high watermark as far as it may go now.
+    pub(super) fn advance(&self, state: &mut State, rules: &Rules) {
+        let State { log: Some(log), role: Role::Leader(leader), .. } = &*state else { return };
+        let local = Local { log_end: log.log_end_offset(), synced: log.synced_end_offset() };
+        let to = if leader.followers().is_empty() {
+            Some(local.counted(rules.durability))
+        } else {
+            leader.high_watermark(local, rules, &self.shared.brokers.load(), self.shared.now())
+        };
+        let failed = leader.check_after_append(rules).err();
+        if let Some(to) = to {
+            state.advance_high_watermark(to, failed);
         }
     }
 
@@ -395,13 +471,19 @@ impl Partition {
         state.log.take()
     }
 
-    /// Reads as the leader.
-    pub fn read(&self, read: &Read<'_>) -> PartitionRead {
+    /// Reads as the leader. A follower's read tells how far the follower is.
+    pub fn read(self: &Arc<Self>, read: &Read<'_>) -> PartitionRead {
         let mut state = self.state.lock();
         let mut found = state.read(read);
+        if let Some(follower) = &read.follower
+            && follower.is_first
+            && !found.is_urgent()
+        {
+            self.fetched(&mut state, read, follower, &mut found);
+        }
         if matches!(found.error, ErrorCode::FencedLeaderEpoch | ErrorCode::NotLeaderOrFollower) {
             found.current_leader = match state.role {
-                Role::Leader { epoch, .. } => Some((self.node_id, epoch)),
+                Role::Leader(ref leader) => Some((self.shared.node_id, leader.epoch())),
                 Role::NotLeader { leader, epoch } => Some((leader, epoch)),
                 Role::Offline | Role::Gone(_) => None,
             };
@@ -409,9 +491,110 @@ impl Partition {
         if let Some(waiter) = read.waiter
             && !found.is_urgent()
         {
-            state.fetches.add(waiter);
+            match read.follower {
+                None => state.fetches.add(waiter),
+                Some(_) => state.follower_fetches.add(waiter),
+            }
         }
         found
+    }
+
+    /// Takes in what a follower has said with a read that found its log to be a prefix of this one.
+    fn fetched(
+        self: &Arc<Self>,
+        state: &mut State,
+        read: &Read<'_>,
+        follower: &FollowerRead,
+        found: &mut PartitionRead,
+    ) {
+        let log_end = state.log().log_end_offset();
+        let Role::Leader(leader) = &mut state.role else { return };
+        let fetch = FollowerFetch {
+            node: follower.node,
+            broker_epoch: follower.broker_epoch,
+            offset: read.offset,
+            log_start: follower.log_start,
+            synced: follower.synced,
+        };
+        let brokers = self.shared.brokers.load();
+        if let Err(error) = leader.on_fetch(&fetch, log_end, &brokers, self.shared.now()) {
+            *found = PartitionRead::failed(error);
+            return;
+        }
+        self.follower_moved(state, follower.node);
+        found.high_watermark = state.high_watermark;
+    }
+
+    /// Draws the conclusions from news of a follower: a higher high watermark, or one more replica in sync.
+    fn follower_moved(self: &Arc<Self>, state: &mut State, node: NodeId) {
+        let rules = self.rules(&self.settings.load());
+        self.advance(state, &rules);
+        let high_watermark = state.high_watermark;
+        let Role::Leader(leader) = &mut state.role else { return };
+        let (brokers, own) = (self.shared.brokers.load(), self.shared.own_epoch());
+        if let Some(proposal) = leader.propose_expand(node, high_watermark, &rules, &brokers, own) {
+            tracing::info!("{}-{}: {node} is to join the in-sync replicas", self.topic, self.index);
+            self.shared.isr_changes.add(Arc::clone(self), proposal);
+        }
+    }
+
+    /// Takes in that the disk of a follower has caught up: ReplicaSynced. What comes from another epoch of the leader or of
+    /// the broker says nothing.
+    pub fn on_replica_synced(
+        self: &Arc<Self>,
+        node: NodeId,
+        broker_epoch: BrokerEpoch,
+        leader_epoch: LeaderEpoch,
+        synced: Offset,
+    ) {
+        let mut state = self.state.lock();
+        let State { log: Some(log), role: Role::Leader(leader), .. } = &mut *state else { return };
+        let (log_end, now) = (log.log_end_offset(), self.shared.now());
+        if leader.epoch() == leader_epoch && leader.on_synced(node, broker_epoch, synced, log_end, now) {
+            self.follower_moved(&mut state, node);
+        }
+    }
+
+    /// Looks for in-sync followers that have not kept up; due every half of `replica.lag.time.max.ms`.
+    pub(super) fn check_followers(self: &Arc<Self>) {
+        let mut state = self.state.lock();
+        let rules = self.rules(&self.settings.load());
+        let State { log: Some(log), role: Role::Leader(leader), .. } = &mut *state else { return };
+        if leader.followers().is_empty() {
+            return;
+        }
+        let (end, own) = (log.log_end_offset(), self.shared.own_epoch());
+        if let Some(proposal) = leader.propose_shrink(end, &rules, own, self.shared.now()) {
+            tracing::info!("{}-{}: in-sync replicas shrink to {:?}", self.topic, self.index, proposal.isr);
+            self.shared.isr_changes.add(Arc::clone(self), proposal);
+        }
+        // Whoever might have joined, and has held the high watermark for that, may have been silent for too long.
+        self.advance(&mut state, &rules);
+    }
+
+    /// Takes in what the controller says to a change of the in-sync set.
+    pub(super) fn on_isr_answer(
+        &self,
+        proposal: &Proposal,
+        answer: Result<Altered, ErrorCode>,
+    ) -> AfterAnswer {
+        let mut state = self.state.lock();
+        let Role::Leader(leader) = &mut state.role else { return AfterAnswer::Stale };
+        let after = leader.on_answer(proposal, answer.as_ref().map_err(|error| *error));
+        if after == AfterAnswer::Settled {
+            tracing::info!("{}-{}: in-sync replicas are {:?}", self.topic, self.index, leader.isr());
+            let rules = self.rules(&self.settings.load());
+            self.advance(&mut state, &rules);
+        }
+        after
+    }
+
+    /// The in-sync set as the controller has committed it; `None` if this broker does not lead.
+    pub fn isr(&self) -> Option<Vec<NodeId>> {
+        match &self.state.lock().role {
+            Role::Leader(leader) => Some(leader.isr().to_vec()),
+            Role::NotLeader { .. } | Role::Offline | Role::Gone(_) => None,
+        }
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
@@ -425,7 +608,7 @@ impl Partition {
             state.log.is_some() && state.sync_wanted()
         };
         if ask {
-            self.syncer.request(Arc::clone(self));
+            self.shared.syncer.request(Arc::clone(self));
         }
     }
 
@@ -460,7 +643,7 @@ impl Partition {
         AppendError { message: Some(error.to_string()), ..AppendError::from(code) }
     }
 
-    fn went_offline(&self, state: &mut State, fault: &StorageError) {
+    pub(super) fn went_offline(&self, state: &mut State, fault: &StorageError) {
         tracing::error!("{}-{} goes offline: {fault}", self.topic, self.index);
         state.role = Role::Offline;
         state.end_waits(ErrorCode::KafkaStorageError);
@@ -476,7 +659,7 @@ pub(super) fn fault_code(fault: &StorageError) -> ErrorCode {
 impl State {
     /// That this broker leads, and that who asks does not believe in another epoch; -1 believes nothing (KIP-320).
     pub(super) fn check_leader_epoch(&self, believed: LeaderEpoch) -> Result<(), ErrorCode> {
-        let (epoch, _) = self.leadership().map_err(|refused| refused.code)?;
+        let epoch = self.leadership().map_err(|refused| refused.code)?;
         match believed {
             -1 => Ok(()),
             older if older < epoch => Err(ErrorCode::FencedLeaderEpoch),
@@ -498,6 +681,11 @@ impl State {
 
     fn read(&mut self, read: &Read<'_>) -> PartitionRead {
         if let Err(error) = self.check_leader_epoch(read.current_leader_epoch) {
+            return PartitionRead::failed(error);
+        }
+        if let (Some(follower), Role::Leader(leader)) = (&read.follower, &self.role)
+            && let Err(error) = leader.check_follower(follower.node, read.current_leader_epoch >= 0)
+        {
             return PartitionRead::failed(error);
         }
         let last_stable_offset = match self.readable_end(Isolation::ReadCommitted) {
@@ -525,14 +713,15 @@ impl State {
                 Ok(Some(_same_history)) => {}
             }
         }
-        let end = match read.isolation {
-            Isolation::ReadUncommitted => self.high_watermark,
-            Isolation::ReadCommitted => last_stable_offset,
+        let end = match (&read.follower, read.isolation) {
+            (Some(_), _) => self.log().log_end_offset(),
+            (None, Isolation::ReadUncommitted) => self.high_watermark,
+            (None, Isolation::ReadCommitted) => last_stable_offset,
         };
         match self.log().read(read.offset, read.bytes_max, end, read.whole_batch) {
             Ok(outcome) => {
                 found.records = outcome.slice;
-                if read.isolation == Isolation::ReadCommitted {
+                if read.isolation == Isolation::ReadCommitted && read.follower.is_none() {
                     found.aborted = Some(Vec::new());
                 }
                 found
@@ -551,9 +740,15 @@ impl State {
         self.log.as_mut()
     }
 
-    pub(super) fn leadership(&self) -> Result<(LeaderEpoch, usize), AppendError> {
+    /// True if this broker leads and nobody else is or may be in sync.
+    pub(super) fn is_alone(&self) -> bool {
+        matches!(&self.role, Role::Leader(leader) if leader.is_alone())
+    }
+
+    /// The epoch in which this broker leads.
+    pub(super) fn leadership(&self) -> Result<LeaderEpoch, AppendError> {
         match self.role {
-            Role::Leader { epoch, isr_len } => Ok((epoch, isr_len)),
+            Role::Leader(ref leader) => Ok(leader.epoch()),
             Role::NotLeader { leader, epoch } => Err(AppendError {
                 current_leader: Some((leader, epoch)),
                 ..AppendError::from(ErrorCode::NotLeaderOrFollower)
@@ -564,7 +759,7 @@ impl State {
     }
 
     /// True if a sync has to be asked for: none is queued, and none runs that could ask by itself.
-    fn sync_wanted(&mut self) -> bool {
+    pub(super) fn sync_wanted(&mut self) -> bool {
         let (next, ask) = match self.sync {
             SyncState::Idle => (SyncState::Queued, true),
             SyncState::Queued => (SyncState::Queued, false),
@@ -576,19 +771,20 @@ impl State {
 
     pub(super) fn watch_high_watermark(&mut self) -> watch::Receiver<Offset> {
         let high_watermark = self.high_watermark;
-        if !matches!(self.role, Role::Leader { .. }) {
+        if !matches!(self.role, Role::Leader(_)) {
             return watch::channel(high_watermark).1;
         }
         self.watch.get_or_insert_with(|| watch::channel(high_watermark).0).subscribe()
     }
 
-    fn advance_high_watermark(&mut self, to: Offset) {
+    /// Produces that it passes end with `failed`, if set.
+    fn advance_high_watermark(&mut self, to: Offset, failed: Option<ErrorCode>) {
         if to <= self.high_watermark {
             return;
         }
         self.high_watermark = to;
         self.log().on_high_watermark(to);
-        self.produces.passed(to);
+        self.produces.passed(to, failed);
         if let Some(watch) = &self.watch {
             watch.send_replace(to);
         }
@@ -599,6 +795,7 @@ impl State {
         self.produces.fail(error);
         self.flushes.fail(error);
         self.fetches.wake_all();
+        self.follower_fetches.wake_all();
         self.watch = None;
     }
 }

@@ -200,15 +200,15 @@ impl WaitingProduces {
         self.waits.push(WaitingProduce { until, index, wait: Arc::clone(wait) });
     }
 
-    /// Ends the waits that `high_watermark` has passed.
-    pub(super) fn passed(&mut self, high_watermark: Offset) {
+    /// Ends the waits that `high_watermark` has passed, with `error` if set.
+    pub(super) fn passed(&mut self, high_watermark: Offset, error: Option<ErrorCode>) {
         if self.waits.is_empty() {
             return;
         }
         self.waits.retain(|waiting| {
             let over = waiting.until <= high_watermark;
             if over {
-                waiting.wait.end(waiting.index, None);
+                waiting.wait.end(waiting.index, error);
             }
             !over
         });
@@ -263,9 +263,9 @@ mod tests {
         let wait = ProduceWait::new();
         one.add(5, 0, &wait);
         two.add(9, 1, &wait);
-        one.passed(4);
+        one.passed(4, None);
         assert_eq!(one.waits.len(), 1);
-        one.passed(5);
+        one.passed(5, None);
         two.fail(ErrorCode::KafkaStorageError);
         tokio::time::timeout(Duration::from_secs(5), wait.done()).await.expect("both partitions have ended");
         assert_eq!(wait.failures(), [(1, ErrorCode::KafkaStorageError)]);

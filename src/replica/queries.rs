@@ -61,7 +61,7 @@ impl Partition {
     pub async fn settled(&self) {
         let (end, mut high_watermark) = {
             let mut state = self.lock();
-            let alone = matches!(state.role, Role::Leader { isr_len: 0..=1, .. });
+            let alone = state.is_alone();
             let high_watermark = state.high_watermark;
             let end = state.log_if_any().map_or(0, |log| log.log_end_offset());
             if !alone || end <= high_watermark {
@@ -85,7 +85,7 @@ impl Partition {
         let failed = |fault: StorageError| fault_code(&fault);
         let found = match query {
             OffsetQuery::Latest(isolation) => {
-                let (leader_epoch, _) = state.leadership().map_err(|refused| refused.code)?;
+                let leader_epoch = state.leadership().map_err(|refused| refused.code)?;
                 Some(OffsetAt { offset: state.readable_end(isolation)?, timestamp: -1, leader_epoch })
             }
             OffsetQuery::Earliest => {
@@ -113,7 +113,7 @@ impl Partition {
     ) -> Result<Option<(LeaderEpoch, Offset)>, ErrorCode> {
         let mut state = self.lock();
         state.check_leader_epoch(current_leader_epoch)?;
-        if state.leadership().is_ok_and(|(current, _)| current == epoch) {
+        if state.leadership().is_ok_and(|current| current == epoch) {
             // The log learns of an epoch with its first batch.
             return Ok(Some((epoch, state.log().log_end_offset())));
         }
@@ -154,7 +154,7 @@ impl Partition {
 
     /// The epoch in which this broker leads; `None` if it does not.
     pub fn leader_epoch(&self) -> Option<LeaderEpoch> {
-        self.lock().leadership().ok().map(|(epoch, _)| epoch)
+        self.lock().leadership().ok()
     }
 
     /// The log start offset and the log end offset; zeros if the log is given up.
@@ -198,6 +198,6 @@ impl Partition {
 
     /// True if this broker leads the partition.
     pub fn is_leader(&self) -> bool {
-        matches!(self.lock().role, Role::Leader { .. })
+        matches!(self.lock().role, Role::Leader(_))
     }
 }

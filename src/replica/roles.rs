@@ -9,9 +9,11 @@ use std::sync::Arc;
 use super::manager::{ReplicaManager, Slot, TopicReplicas};
 use super::partition::Partition;
 use super::settings::PartitionSettings;
-use crate::metadata::{ConfigResource, MetadataDelta, MetadataImage, ResourceType, Topic};
+use crate::metadata::{
+    ConfigResource, MetadataDelta, MetadataImage, Partition as Registration, ResourceType, Topic,
+};
 use crate::storage::StorageError;
-use crate::types::{ErrorCode, TopicId, TopicPartition};
+use crate::types::{ErrorCode, Offset, TopicId, TopicPartition};
 
 /// Works out a topic's settings from the image and the broker's own configuration.
 pub type SettingsOf = Box<dyn Fn(&MetadataImage, &str) -> PartitionSettings + Send + Sync>;
@@ -19,6 +21,9 @@ pub type SettingsOf = Box<dyn Fn(&MetadataImage, &str) -> PartitionSettings + Se
 impl ReplicaManager {
     /// Makes the partitions of this broker what `image` says they are.
     pub fn apply(&self, image: &MetadataImage, delta: &MetadataDelta) {
+        if !delta.brokers.is_empty() {
+            self.shared.brokers.store(Arc::new(image.brokers().clone()));
+        }
         for (id, name) in &delta.topics_deleted {
             self.delete_topic(*id, name);
         }
@@ -44,11 +49,14 @@ impl ReplicaManager {
                 Some(Err(ErrorCode::KafkaStorageError)) => Slot::Offline,
                 Some(Err(_)) | None => {
                     let settings = settings.get_or_insert_with(|| (self.settings_of)(image, &topic.name));
-                    self.open(topic, index, settings)
+                    self.open(topic, index, registration, settings)
                 }
             };
             if let Slot::Here(partition) = &slot {
                 partition.become_what(registration);
+                if let Some(fetchers) = self.fetchers.get() {
+                    fetchers.assign(partition, registration);
+                }
             }
             partitions.push(slot);
         }
@@ -58,7 +66,13 @@ impl ReplicaManager {
         topics.by_name.insert(Arc::clone(&topic.name), replicas);
     }
 
-    fn open(&self, topic: &Topic, index: i32, settings: &PartitionSettings) -> Slot {
+    fn open(
+        &self,
+        topic: &Topic,
+        index: i32,
+        registration: &Registration,
+        settings: &PartitionSettings,
+    ) -> Slot {
         let name = TopicPartition::new(Arc::clone(&topic.name), index);
         let open = || self.logs.log(&name, topic.id, Arc::clone(&settings.log), None);
         let opened = open().or_else(|fault| match fault {
@@ -72,14 +86,20 @@ impl ReplicaManager {
         match opened {
             Ok(log) => {
                 let identity = (Arc::clone(&topic.name), topic.id, index);
-                let syncer = Arc::clone(&self.syncer);
-                Slot::Here(Partition::new(self.node_id, identity, log, settings.clone(), syncer))
+                // Where there is one replica, what is readable follows from what is there.
+                let known = (registration.replicas.len() > 1).then(|| self.known_high_watermark(&name));
+                let shared = Arc::clone(&self.shared);
+                Slot::Here(Partition::new(shared, identity, log, known.flatten(), settings.clone()))
             }
             Err(fault) => {
                 tracing::error!("{name} is offline: {fault}");
                 Slot::Offline
             }
         }
+    }
+
+    fn known_high_watermark(&self, name: &TopicPartition) -> Option<Offset> {
+        self.high_watermarks.get_or_init(|| self.logs.read_high_watermarks()).get(name).copied()
     }
 
     fn delete_topic(&self, id: TopicId, name: &str) {
@@ -93,6 +113,9 @@ impl ReplicaManager {
             gone
         };
         let Some(gone) = gone else { return };
+        if let Some(fetchers) = self.fetchers.get() {
+            gone.iter().for_each(|partition| fetchers.leave(id, partition.index()));
+        }
         // The names go now: a topic of the same name may be made, and written to, in the very next change.
         let mut retired = Vec::new();
         for log in gone.iter().filter_map(|p| p.give_up_log(ErrorCode::UnknownTopicOrPartition)) {

@@ -1,5 +1,6 @@
 //! Fetch: records out of partitions, with a wait for new ones.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,12 +11,14 @@ use tokio::time::Instant;
 use super::fetch_response::{self, NodeEndpoint, TopicAnswer};
 use crate::api::{Answer, On, RequestContext, Response, Served, Wait};
 use crate::replica::fetch_session::{FetchKey, Plan, Told, Wanted};
-use crate::replica::{Isolation, Partition, PartitionRead, Read};
+use crate::replica::{FollowerRead, Isolation, Partition, PartitionRead, Read, SYNCED_END_OFFSET_TAG};
 use crate::schema::api::FetchRequest;
-use crate::types::{ErrorCode, TopicId};
+use crate::types::{BrokerEpoch, ErrorCode, NodeId, Offset, TopicId};
 
 /// From this version on topics are named by id (KIP-516).
 const TOPIC_ID_FROM: i16 = 13;
+/// From this version on followers tell the epoch of their registration (KIP-903).
+const REPLICA_STATE_FROM: i16 = 15;
 
 /// Key 1.
 pub struct Fetch;
@@ -44,7 +47,7 @@ impl Served for Fetch {
             woken.as_mut().enable();
             cx.connection.fetch_waiter.arm(min_bytes);
         }
-        let reads = pass.run(&cx, !now_or_never);
+        let reads = pass.run(&cx, !now_or_never, true);
         if now_or_never || reads.satisfy(min_bytes) {
             return Answer::Ready(answer(&cx, &plan, &pass, reads));
         }
@@ -59,7 +62,7 @@ impl Served for Fetch {
                     woken.as_mut().enable();
                     waiter.arm(min_bytes);
                 }
-                let reads = parked.pass.run(&parked.cx, in_time);
+                let reads = parked.pass.run(&parked.cx, in_time, false);
                 if !in_time || reads.satisfy(min_bytes) {
                     parked.is_over = true;
                     return Some(answer(&parked.cx, &plan, &parked.pass, reads));
@@ -101,6 +104,8 @@ struct Pass {
     targets: Vec<Target>,
     bytes_max: u32,
     isolation: Isolation,
+    /// Set if a follower fetches: its id and the epoch of its registration.
+    follower: Option<(NodeId, BrokerEpoch)>,
 }
 
 /// What one pass over the partitions has found.
@@ -135,6 +140,7 @@ impl Pass {
                     max_bytes: p.partition_max_bytes,
                     current_leader_epoch: p.current_leader_epoch,
                     last_fetched_epoch: p.last_fetched_epoch,
+                    synced_end_offset: synced_end_offset(&p.unknown_tagged_fields),
                 };
                 (key(&topic.topic, topic.topic_id, p.partition), wanted)
             })
@@ -169,11 +175,12 @@ impl Pass {
         };
         let bytes_max = (request.max_bytes.max(0) as usize).min(cx.broker.config.fetch_max_bytes) as u32;
         let isolation = Isolation::from_level(request.isolation_level);
-        Ok((plan, Pass { targets, bytes_max, isolation }))
+        Ok((plan, Pass { targets, bytes_max, isolation, follower: follower(cx.version, request) }))
     }
 
-    /// Reads every partition. With `wait`, partitions will tell the connection's waiter of what arrives from here on.
-    fn run(&self, cx: &RequestContext, wait: bool) -> Reads {
+    /// Reads every partition. With `wait`, partitions will tell the connection's waiter of what arrives from here on. What a
+    /// follower says of itself counts with the first pass only.
+    fn run(&self, cx: &RequestContext, wait: bool, is_first: bool) -> Reads {
         let waiter = wait.then_some(&cx.connection.fetch_waiter);
         let mut result = Reads { reads: Vec::with_capacity(self.targets.len()), bytes: 0, urgent: false };
         let mut left = self.bytes_max;
@@ -189,6 +196,13 @@ impl Pass {
                     current_leader_epoch: target.wanted.current_leader_epoch,
                     last_fetched_epoch: target.wanted.last_fetched_epoch,
                     waiter,
+                    follower: self.follower.map(|(node, broker_epoch)| FollowerRead {
+                        node,
+                        broker_epoch,
+                        log_start: target.wanted.log_start_offset,
+                        synced: target.wanted.synced_end_offset,
+                        is_first,
+                    }),
                 }),
             };
             let bytes = read.records_len();
@@ -199,6 +213,22 @@ impl Pass {
         }
         result
     }
+}
+
+/// Who fetches, if it is a broker: consumers have no id, or a negative one.
+fn follower(version: i16, request: &FetchRequest) -> Option<(NodeId, BrokerEpoch)> {
+    let (node, broker_epoch) = if version >= REPLICA_STATE_FROM {
+        (request.replica_state.replica_id.0, request.replica_state.replica_epoch)
+    } else {
+        (request.replica_id.0, -1)
+    };
+    (node >= 0).then_some((node, broker_epoch))
+}
+
+/// What of a follower's log is on its disk, if it says so.
+fn synced_end_offset(tagged: &BTreeMap<i32, Bytes>) -> Option<Offset> {
+    let field: &[u8] = tagged.get(&SYNCED_END_OFFSET_TAG)?;
+    field.try_into().ok().map(Offset::from_be_bytes)
 }
 
 /// The answer, with what the plan leaves in it.
