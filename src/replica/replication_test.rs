@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::config::topic::{Durability, TopicConfig};
-use crate::env::{Disk, Seeds};
+use crate::env::Seeds;
 use crate::metadata::{MetadataDelta, MetadataImage};
 use crate::replica::alter_partition::{AlterPartition, IsrChange};
 use crate::replica::leader::Altered;
