@@ -281,12 +281,15 @@ impl Partition {
 
     /// A fetch gave up waiting here.
     pub fn forget_waiter(&self, waiter: &Arc<FetchWaiter>) {
-        self.lock().fetches.forget(waiter);
+        let mut state = self.lock();
+        state.fetches.forget(waiter);
+        state.follower_fetches.forget(waiter);
     }
 
     /// How many connections have fetches waiting here.
     pub fn waiting_fetches(&self) -> usize {
-        self.lock().fetches.len()
+        let state = self.lock();
+        state.fetches.len() + state.follower_fetches.len()
     }
 
     /// Its settings, as they are now.
