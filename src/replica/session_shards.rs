@@ -65,6 +65,7 @@ mod tests {
             max_bytes: 1,
             current_leader_epoch: -1,
             last_fetched_epoch: -1,
+            synced_end_offset: None,
         };
         let mut shard = sessions.of(id).lock();
         match shard.plan(id, INITIAL_EPOCH, false, [(key, wanted)].into_iter(), std::iter::empty(), 0) {
