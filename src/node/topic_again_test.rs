@@ -22,7 +22,7 @@ fn append(partition: &Arc<Partition>, value: &[u8]) -> i64 {
     partition.append(&batch, &append, &mut ProduceWaitSlot::default()).expect("appended").first_offset
 }
 
-fn bytes_from_the_start(partition: &Partition) -> u32 {
+fn bytes_from_the_start(partition: &Arc<Partition>) -> u32 {
     let read = Read {
         offset: 0,
         bytes_max: 1 << 20,
@@ -31,6 +31,7 @@ fn bytes_from_the_start(partition: &Partition) -> u32 {
         current_leader_epoch: -1,
         last_fetched_epoch: -1,
         waiter: None,
+        follower: None,
     };
     partition.read(&read).records_len()
 }
