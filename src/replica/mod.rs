@@ -13,6 +13,7 @@ mod followed;
 pub mod follower;
 pub mod leader;
 mod leader_endpoint;
+pub mod leader_messages;
 mod manager;
 mod partition;
 mod purgatory;

@@ -671,6 +671,19 @@ impl State {
         }
     }
 
+    /// That the high watermark has reached the start of this leader's epoch: else `OFFSET_NOT_AVAILABLE`, since readers may
+    /// have seen more of the leader before (KIP-207).
+    pub(super) fn check_caught_up(&self) -> Result<(), ErrorCode> {
+        match &self.role {
+            Role::Leader(leader)
+                if !leader.followers().is_empty() && self.high_watermark < leader.epoch_start() =>
+            {
+                Err(ErrorCode::OffsetNotAvailable)
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The offset before which everything may be read.
     pub(super) fn readable_end(&mut self, isolation: Isolation) -> Result<Offset, ErrorCode> {
         match isolation {

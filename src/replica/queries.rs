@@ -14,6 +14,8 @@ use crate::types::{ErrorCode, LeaderEpoch, Ms, Offset, ProducerId};
 pub enum OffsetQuery {
     /// The offset of the next record that a reader will see.
     Latest(Isolation),
+    /// Where the log ends, which only replicas may know.
+    LogEnd,
     /// The log start offset.
     Earliest,
     /// The record with the largest timestamp (KIP-734).
@@ -85,8 +87,13 @@ impl Partition {
         let failed = |fault: StorageError| fault_code(&fault);
         let found = match query {
             OffsetQuery::Latest(isolation) => {
+                state.check_caught_up()?;
                 let leader_epoch = state.leadership().map_err(|refused| refused.code)?;
                 Some(OffsetAt { offset: state.readable_end(isolation)?, timestamp: -1, leader_epoch })
+            }
+            OffsetQuery::LogEnd => {
+                let leader_epoch = state.leadership().map_err(|refused| refused.code)?;
+                Some(OffsetAt { offset: state.log().log_end_offset(), timestamp: -1, leader_epoch })
             }
             OffsetQuery::Earliest => {
                 let offset = state.log().log_start_offset();
@@ -99,7 +106,13 @@ impl Partition {
             OffsetQuery::AtOrAfter(timestamp, isolation) => {
                 let end = state.readable_end(isolation)?;
                 let found = state.log().offset_for_timestamp(timestamp).map_err(failed)?;
-                found.filter(|at| at.offset < end).map(OffsetAt::from)
+                match found.filter(|at| at.offset < end) {
+                    Some(at) => Some(OffsetAt::from(at)),
+                    None => {
+                        state.check_caught_up()?;
+                        None
+                    }
+                }
             }
         };
         Ok(found)

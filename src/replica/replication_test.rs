@@ -15,8 +15,8 @@ use crate::replica::leader_endpoint::{
     BoundsAnswer, EndpointError, EpochEndAnswer, FollowerFetchAnswer, ReplicaSynced,
 };
 use crate::replica::{
-    Acks, Append, FetchWaiter, FollowerRead, Isolation, PartitionRead, PartitionSettings, ProduceWaitSlot,
-    Read,
+    Acks, Append, FetchWaiter, FollowerRead, Isolation, OffsetQuery, PartitionRead, PartitionSettings,
+    ProduceWaitSlot, Read,
 };
 use crate::schema::metadata::{
     BrokerRegistrationChangeRecord, MetadataRecord, PartitionChangeRecord, PartitionRecord,
@@ -611,6 +611,32 @@ async fn followers_start_over_where_the_leader_has_deleted_everything_they_have(
     cluster.start(3);
     cluster.until("the whole in-sync set", |cluster| cluster.isr() == [1, 2, 3]).await;
     cluster.until("3 to have the rest", |cluster| cluster.partition(3).log_offsets() == (8, 9)).await;
+    cluster.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_leader_does_not_tell_an_end_that_readers_have_seen_behind() {
+    let cluster = Cluster::with_partition(Durability::Fsync, 1);
+    let latest = |node| {
+        let query = OffsetQuery::Latest(Isolation::ReadUncommitted);
+        cluster.partition(node).find_offset(query, -1).map(|found| found.map(|at| at.offset))
+    };
+    for i in 0..3 {
+        cluster.produce(1, &format!("{i}")).await.unwrap();
+    }
+    assert_eq!(latest(1), Ok(Some(3)));
+    cluster.state.lock().cut_off.extend([1, 3]);
+    // 2 has everything, and may not know that all of it was acknowledged.
+    let known = cluster.partition(2).high_watermark();
+    cluster.elect(2, &[1, 2, 3]);
+    let expected = if known < 3 { Err(ErrorCode::OffsetNotAvailable) } else { Ok(Some(3)) };
+    assert_eq!(latest(2), expected);
+    assert_eq!(known, 2, "else this shows nothing");
+    cluster.state.lock().cut_off.clear();
+    cluster.until("the high watermark", |cluster| cluster.partition(2).high_watermark() == 3).await;
+    assert_eq!(latest(2), Ok(Some(3)));
+    let end = cluster.partition(2).find_offset(OffsetQuery::LogEnd, -1);
+    assert_eq!(end.map(|found| found.map(|at| at.offset)), Ok(Some(3)));
     cluster.stop().await;
 }
 

@@ -297,3 +297,43 @@ fn node_endpoints(cx: &RequestContext, topics: &[TopicAnswer<'_>]) -> Vec<NodeEn
     }
     endpoints
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::replica::leader_messages::fetch_request;
+    use crate::replica::{FetchedFrom, FollowerFetchRequest};
+
+    #[test]
+    fn followers_are_told_from_consumers() {
+        let from = FetchedFrom {
+            topic_id: TopicId::NIL,
+            topic: "t".into(),
+            partition: 0,
+            offset: 9,
+            last_fetched_epoch: 2,
+            leader_epoch: 3,
+            log_start: 1,
+            synced: 7,
+            bytes_max: 100,
+        };
+        let request = FollowerFetchRequest {
+            session_id: 0,
+            session_epoch: 0,
+            wait_ms_max: 500,
+            bytes_min: 1,
+            bytes_max: 1000,
+            partitions: vec![from],
+            forgotten: Vec::new(),
+        };
+        let request = fetch_request(2, 77, &request);
+        assert_eq!(follower(18, &request), Some((2, 77)));
+        assert_eq!(follower(18, &FetchRequest::default()), None);
+        assert_eq!(follower(14, &FetchRequest::default().with_replica_id(5.into())), Some((5, -1)));
+        let mut tagged = request.topics[0].partitions[0].unknown_tagged_fields.clone();
+        assert_eq!(synced_end_offset(&tagged), Some(7));
+        tagged.insert(SYNCED_END_OFFSET_TAG, Bytes::from_static(b"short"));
+        assert_eq!(synced_end_offset(&tagged), None, "what it is not does not count");
+        assert_eq!(synced_end_offset(&BTreeMap::new()), None);
+    }
+}

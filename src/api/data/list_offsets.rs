@@ -33,6 +33,7 @@ impl Api for ListOffsets {
 
     async fn handle(cx: &RequestContext, request: ListOffsetsRequest) -> ListOffsetsResponse {
         let isolation = Isolation::from_level(request.isolation_level);
+        let is_replica = request.replica_id.0 >= 0;
         let mut response = ListOffsetsResponse::default();
         for topic in request.topics {
             let found = cx.broker.replicas.topic(&topic.name);
@@ -46,7 +47,10 @@ impl Api for ListOffsets {
                     match &found {
                         None => Err(ErrorCode::UnknownTopicOrPartition),
                         Some(topic) => match topic.partition(wanted.partition_index) {
-                            Ok(partition) => look_up(cx, &partition, wanted, isolation).await,
+                            Ok(partition) => {
+                                let found = look_up(cx, &partition, wanted, isolation, is_replica).await;
+                                found.map_err(|error| known_in(cx.version, error))
+                            }
                             Err(error) => Err(error),
                         },
                     }
@@ -70,11 +74,20 @@ impl Api for ListOffsets {
     }
 }
 
+/// Clients before version 5 know another error for what a new leader cannot tell yet (KIP-207).
+fn known_in(version: i16, error: ErrorCode) -> ErrorCode {
+    match error {
+        ErrorCode::OffsetNotAvailable if version < 5 => ErrorCode::LeaderNotAvailable,
+        other => other,
+    }
+}
+
 async fn look_up(
     cx: &RequestContext,
     partition: &std::sync::Arc<crate::replica::Partition>,
     wanted: &ListOffsetsPartition,
     isolation: Isolation,
+    is_replica: bool,
 ) -> Result<Option<OffsetAt>, ErrorCode> {
     let least_version = match wanted.timestamp {
         special::MAX_TIMESTAMP => 7,
@@ -88,6 +101,7 @@ async fn look_up(
         return Err(ErrorCode::UnsupportedVersion);
     }
     let query = match wanted.timestamp {
+        special::LATEST if is_replica => OffsetQuery::LogEnd,
         special::LATEST => OffsetQuery::Latest(isolation),
         special::EARLIEST | special::EARLIEST_LOCAL => OffsetQuery::Earliest,
         special::MAX_TIMESTAMP => OffsetQuery::MaxTimestamp,

@@ -24,6 +24,7 @@ pub mod offset_commit_request;
 pub mod offset_fetch_request;
 pub mod read_share_group_state_summary_request;
 pub mod read_share_group_state_summary_response;
+pub mod replica_synced;
 pub mod share_acknowledge_request;
 pub mod share_acknowledge_response;
 pub mod share_fetch_request;
