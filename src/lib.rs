@@ -31,6 +31,8 @@ pub mod wire;
 pub mod metadata;
 pub mod storage;
 
+pub mod client;
+
 pub mod quorum;
 
 pub mod controller;

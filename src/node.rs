@@ -246,9 +246,13 @@ async fn bind(env: &Env, config: &BrokerConfig) -> Result<(Vec<Server>, Vec<Endp
     Ok((servers, endpoints))
 }
 
+/// Entries of the metadata log that are kept behind a snapshot where there are several controllers.
+const METADATA_ENTRIES_KEPT: u64 = 10_000;
+
 fn quorum_config(setup: &Setup) -> QuorumConfig {
     let config = &setup.config;
     QuorumConfig {
+        cluster_id: setup.cluster_id.clone(),
         node_id: config.node_id,
         log_dir: setup.metadata_directory.path.clone(),
         directory_id: setup.metadata_directory.id,
@@ -256,6 +260,7 @@ fn quorum_config(setup: &Setup) -> QuorumConfig {
         segment_bytes: config.metadata_log_segment_bytes.max(0) as u64,
         snapshot_bytes: config.metadata_log_max_record_bytes_between_snapshots.max(0) as u64,
         snapshot_interval_ms: config.metadata_log_max_snapshot_interval_ms,
+        kept_entries: METADATA_ENTRIES_KEPT,
         election_timeout_ms: 1000,
         fetch_timeout_ms: 2000,
     }
@@ -264,14 +269,11 @@ fn quorum_config(setup: &Setup) -> QuorumConfig {
 fn quorum_voters(setup: &Setup) -> BTreeMap<i32, quorum::Voter> {
     let config = &setup.config;
     let listener = config.controller_listener_names.first().cloned().unwrap_or_default();
+    // Of others only they themselves know the directory.
+    let alone = config.controller_quorum_voters.len() <= 1;
+    let directory = if alone { setup.metadata_directory.id } else { uuid::Uuid::nil() };
     let voter = |id, host: String, port| {
-        (
-            id,
-            quorum::Voter {
-                directory: setup.metadata_directory.id,
-                endpoints: vec![(listener.clone(), host, port)],
-            },
-        )
+        (id, quorum::Voter { directory, endpoints: vec![(listener.clone(), host, port)] })
     };
     if config.controller_quorum_voters.is_empty() {
         let own = config.advertised_controller_listeners.first();

@@ -42,6 +42,8 @@ pub enum On {
     Broker,
     /// On listeners of the broker and of the controller.
     Both,
+    /// On listeners of the controller.
+    Controller,
 }
 
 /// An API: how one kind of request is handled that is answered by one message.

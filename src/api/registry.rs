@@ -10,8 +10,8 @@ use bytes::Bytes;
 
 use super::access::{CreateAcls, DeleteAcls, DescribeAcls};
 use super::cluster::{
-    AlterReplicaLogDirs, ApiVersions, DescribeCluster, DescribeLogDirs, DescribeQuorum, UnregisterBroker,
-    UpdateFeatures,
+    AlterReplicaLogDirs, ApiVersions, DescribeCluster, DescribeLogDirs, DescribeQuorum, RaftAppendEntries,
+    RaftSnapshot, RaftTransferLeader, RaftVote, UnregisterBroker, UpdateFeatures,
 };
 use super::configs::{AlterConfigs, DescribeConfigs, IncrementalAlterConfigs, ListConfigResources};
 use super::data::{
@@ -96,6 +96,14 @@ pub static APIS: &[Entry] = &[
     entry::<DescribeTopicPartitions>(),
 ];
 
+/// Calls of ours between the nodes of a cluster, in the order of their keys. They are in no ApiVersions.
+pub static PRIVATE: &[Entry] = &[
+    entry::<RaftVote>(),
+    entry::<RaftAppendEntries>(),
+    entry::<RaftSnapshot>(),
+    entry::<RaftTransferLeader>(),
+];
+
 /// Every other API of Kafka, and why it is not served.
 pub static NOT_SERVED: &[(&[i16], &str)] = &[
     (&[17, 36], "authentication is not served yet: SaslHandshake, SaslAuthenticate"),
@@ -119,6 +127,11 @@ pub fn find(key: i16) -> Option<&'static Entry> {
     APIS.binary_search_by_key(&key, |entry| entry.key).ok().map(|at| &APIS[at])
 }
 
+/// The entry of one of our own calls.
+pub fn find_private(key: i16) -> Option<&'static Entry> {
+    PRIVATE.iter().find(|entry| entry.key == key)
+}
+
 /// True if the request may begin while produces of its connection wait for their answers: it is a produce too.
 pub fn may_overlap(frame: &[u8]) -> bool {
     frame.first_chunk() == Some(&Produce::KEY.to_be_bytes())
@@ -132,7 +145,9 @@ pub fn begin(broker: &Arc<Broker>, connection: &Arc<ConnectionInfo>, frame: Byte
         Err(e) => return Answer::Close(format!("the request's header cannot be read: {e}")),
     };
     let (key, version) = (header.api.key, header.version);
-    let served = find(key).filter(|entry| entry.is_served(broker, &connection.listener));
+    let served = find(key)
+        .or_else(|| find_private(key))
+        .filter(|entry| entry.is_served(broker, &connection.listener));
     let Some(entry) = served else {
         return Answer::Close(format!("{} is not served on {}", header.api.name, connection.listener.name));
     };
@@ -174,5 +189,12 @@ mod tests {
     fn apis_are_in_the_order_of_their_keys() {
         assert!(APIS.is_sorted_by_key(|entry| entry.key));
         assert!(APIS.windows(2).all(|pair| pair[0].key != pair[1].key));
+    }
+
+    #[test]
+    fn our_own_calls_are_served_to_controllers_only() {
+        let declared = crate::wire::versions::PRIVATE_APIS;
+        assert!(declared.iter().map(|api| api.key).eq(PRIVATE.iter().map(|entry| entry.key)));
+        assert!(PRIVATE.iter().all(|entry| entry.on == On::Controller && find(entry.key).is_none()));
     }
 }

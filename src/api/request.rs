@@ -37,7 +37,11 @@ pub struct ListenerInfo {
 impl ListenerInfo {
     /// True if an API that is served `on` is served here.
     pub fn serves(&self, on: On) -> bool {
-        on == On::Both || !self.is_controller
+        match on {
+            On::Both => true,
+            On::Broker => !self.is_controller,
+            On::Controller => self.is_controller,
+        }
     }
 }
 

@@ -20,6 +20,8 @@ pub(crate) fn quorum_config(dir: &std::path::Path) -> QuorumConfig {
     let voter =
         Voter { directory: directory_id, endpoints: vec![("CONTROLLER".into(), "127.0.0.1".into(), 9093)] };
     QuorumConfig {
+        cluster_id: "cluster".to_owned(),
+        kept_entries: 0,
         node_id: 1,
         log_dir: dir.to_owned(),
         directory_id,

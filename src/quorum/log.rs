@@ -25,10 +25,12 @@ use crate::types::{LeaderEpoch, Ms, NodeId, Offset};
 use crate::wire::batch::{Batch, BatchHeader, HEADER_BYTES, MAGIC};
 
 use super::batches::{self, BatchContentError};
-use super::types::{Entry, LogId, Payload, Voter, log_id, term_of};
+use super::types::{Entry, EntryPayload, LogId, Payload, Voter, log_id, term_of};
 
 /// Names the first offset and index of a log that has lost its front.
 const START_FILE: &str = "ottla-log-start";
+/// Stands in it while the log is emptied to go on behind a snapshot that came from elsewhere.
+const RESET_LINE: &str = "reset";
 const EPOCHS_FILE: &str = "leader-epoch-checkpoint";
 /// A larger file of epochs is written anew.
 const EPOCHS_BYTES_MAX: u64 = 16 << 20;
@@ -153,7 +155,10 @@ impl MetadataLog {
             dir: dir.to_owned(),
             disk,
         };
-        let start = log.read_start()?;
+        let (start, is_reset) = match log.read_start()? {
+            Some((start, is_reset)) => (Some(start), is_reset),
+            None => (None, false),
+        };
         let mut bases = Vec::new();
         for entry in log.disk.list(dir).map_err(at_path(dir))? {
             let stem = entry.name.strip_suffix(".log").filter(|s| s.len() == 20 && !entry.is_dir);
@@ -172,6 +177,13 @@ impl MetadataLog {
             }
         }
         log.end = log.start.offset;
+        if is_reset {
+            // The node stopped within `reset_to`: what lies here is not what comes before the start.
+            for base in bases.drain(..) {
+                log.remove_segment_files(base)?;
+            }
+            log.write_start(false)?;
+        }
         // Segments that end before the start were being deleted when the node stopped.
         while bases.get(1).is_some_and(|next| *next <= log.start.offset) {
             log.remove_segment_files(bases.remove(0))?;
@@ -184,14 +196,15 @@ impl MetadataLog {
             // Its term is that of the first batch at most, which is what matters for order.
             let term = log.slots.front().map_or(0, |slot| slot.term);
             log.start.purged = Some(log_id(term, 0));
-            log.write_start()?;
+            log.write_start(false)?;
         }
         log.recount_epochs();
         log.mend_epochs()?;
         Ok(log)
     }
 
-    fn read_start(&self) -> Result<Option<Start>, MetadataLogError> {
+    /// Where the log begins, and whether everything in it is to be dropped.
+    fn read_start(&self) -> Result<Option<(Start, bool)>, MetadataLogError> {
         let path = self.dir.join(START_FILE);
         let text = match read_file(&*self.disk, &path, 4096) {
             Ok(text) => text,
@@ -206,7 +219,11 @@ impl MetadataLog {
             }
             let mut numbers = lines.next()?.split(' ').map(|n| n.parse::<i64>().ok().filter(|n| *n >= 0));
             let (offset, index, term) = (numbers.next()??, numbers.next()??, numbers.next()??);
-            (index > 0).then(|| Start { offset, purged: Some(log_id(term as u64, index as u64 - 1)) })
+            let start = Start {
+                offset,
+                purged: Some(log_id(term as u64, u64::try_from(index).ok()?.checked_sub(1)?)),
+            };
+            Some((start, lines.next() == Some(RESET_LINE)))
         };
         match parse() {
             Some(start) => Ok(Some(start)),
@@ -217,10 +234,14 @@ impl MetadataLog {
         }
     }
 
-    fn write_start(&self) -> Result<(), MetadataLogError> {
+    fn write_start(&self, is_reset: bool) -> Result<(), MetadataLogError> {
         let path = self.dir.join(START_FILE);
         let Some(purged) = self.start.purged else { return Ok(()) };
-        let text = format!("0\n{} {} {}\n", self.start.offset, purged.index() + 1, term_of(&purged));
+        let mut text = format!("0\n{} {} {}\n", self.start.offset, purged.index() + 1, term_of(&purged));
+        if is_reset {
+            text.push_str(RESET_LINE);
+            text.push('\n');
+        }
         replace_file(&*self.disk, &path, text.as_bytes()).map_err(at_path(&path))
     }
 
@@ -342,6 +363,15 @@ impl MetadataLog {
         Some(self.slot(index)?.base)
     }
 
+    /// Offset after an entry's last record.
+    pub(super) fn end_of_entry(&self, index: u64) -> Option<Offset> {
+        if self.start.purged.is_some_and(|purged| purged.index() == index) {
+            return Some(self.start.offset);
+        }
+        self.slot(index)?;
+        Some(self.slot(index + 1).map_or(self.end, |next| next.base))
+    }
+
     /// The entry that ends before `offset`: the one that a snapshot up to `offset` contains last.
     pub(super) fn entry_before(&self, offset: Offset) -> Option<LogId> {
         if offset == self.start.offset {
@@ -360,16 +390,103 @@ impl MetadataLog {
         let mut entries = Vec::with_capacity(to.saturating_sub(from).min(4096) as usize);
         for index in from..to {
             let Some(slot) = self.slot(index) else { break };
-            let payload = match &slot.payload {
-                Some(payload) => payload.clone(),
+            let content = match &slot.payload {
+                Some(content) => content.clone(),
                 None => self.read_payload(slot)?,
             };
-            entries.push(Entry { log_id: log_id(slot.term, index), payload });
+            entries.push(Entry { log_id: log_id(slot.term, index), payload: content.into() });
         }
         Ok(entries)
     }
 
+    /// Index after the entries from `from` that take `bytes_max` together: at least the first, at most up to `to`.
+    pub(super) fn index_within(&self, from: u64, to: u64, bytes_max: usize) -> u64 {
+        let mut bytes = 0;
+        let mut next = from;
+        while next < to {
+            let Some(slot) = self.slot(next) else { break };
+            bytes += slot.bytes as usize;
+            if bytes > bytes_max && next > from {
+                break;
+            }
+            next += 1;
+        }
+        next
+    }
+
+    /// The batches of entries as they lie here, one after another. `None` if one of them is not here, or no more.
+    pub(super) fn batches_of(
+        &self,
+        ids: impl IntoIterator<Item = LogId>,
+    ) -> Result<Option<Bytes>, MetadataLogError> {
+        let mut batches = Vec::new();
+        for id in ids {
+            let Some(slot) = self.slot(id.index()).filter(|slot| slot.term == term_of(&id)) else {
+                return Ok(None);
+            };
+            batches.push(self.read_slot(slot)?);
+        }
+        Ok(Some(match batches.len() {
+            1 => batches.remove(0),
+            _ => batches.concat().into(),
+        }))
+    }
+
+    /// The batches from the one that has `offset` on up to `end`, and no more than `bytes_max` bytes
+    /// unless the first has more.
+    pub(super) fn batches_from(
+        &self,
+        offset: Offset,
+        end: Offset,
+        bytes_max: usize,
+    ) -> Result<Bytes, MetadataLogError> {
+        if offset >= end {
+            return Ok(Bytes::new());
+        }
+        let first = self.slots.partition_point(|slot| slot.base <= offset).saturating_sub(1);
+        let mut batches: Vec<Bytes> = Vec::new();
+        let mut bytes = 0;
+        for at in first..self.slots.len() {
+            let slot = &self.slots[at];
+            let ends = self.slots.get(at + 1).map_or(self.end, |next| next.base);
+            bytes += slot.bytes as usize;
+            if ends > end || (bytes > bytes_max && !batches.is_empty()) {
+                break;
+            }
+            batches.push(self.read_slot(slot)?);
+        }
+        Ok(match batches.len() {
+            1 => batches.remove(0),
+            _ => batches.concat().into(),
+        })
+    }
+
+    /// The end of `epoch` here, or of the greatest before it: epoch, and the offset after its last record. `None` where
+    /// the log has nothing so old.
+    pub(super) fn end_of_epoch(&self, epoch: LeaderEpoch) -> Option<(LeaderEpoch, Offset)> {
+        let after = self.slots.partition_point(|slot| slot.term as LeaderEpoch <= epoch);
+        match after.checked_sub(1) {
+            Some(last) => {
+                let end = self.slots.get(after).map_or(self.end, |slot| slot.base);
+                Some((self.slots[last].term as LeaderEpoch, end))
+            }
+            None => {
+                let purged = self.start.purged.filter(|purged| term_of(purged) as LeaderEpoch <= epoch)?;
+                Some((term_of(&purged) as LeaderEpoch, self.start.offset))
+            }
+        }
+    }
+
     fn read_payload(&self, slot: &Slot) -> Result<Payload, MetadataLogError> {
+        let whole = self.read_slot(slot)?;
+        let path = self.dir.join(segment_name(slot.segment));
+        let damaged =
+            |what: String| MetadataLogError::Damaged { path: path.clone(), position: slot.position, what };
+        let batch = Batch::first_of(&whole).map_err(|e| damaged(e.to_string()))?;
+        batches::decode(&batch, &whole).map_err(|e| damaged(e.to_string()))
+    }
+
+    fn read_slot(&self, slot: &Slot) -> Result<Bytes, MetadataLogError> {
         let path = self.dir.join(segment_name(slot.segment));
         let damaged =
             |what: String| MetadataLogError::Damaged { path: path.clone(), position: slot.position, what };
@@ -386,12 +503,14 @@ impl MetadataLog {
         if batch.header().base_offset() != slot.base {
             return Err(damaged("another batch than was written there".to_owned()));
         }
-        batches::decode(&batch, &whole).map_err(|e| damaged(e.to_string()))
+        Ok(whole)
     }
 
     /// Writes entries at the end. They are not durable before [`MetadataLog::sync`].
     ///
-    /// `leader` and `voters` go into the control batch of a blank entry.
+    /// An entry that came in a batch is written as that batch; others get one with the time `now`. `leader` and `voters`
+    /// go into the control batch of a blank entry. A batch that does not follow the last one is refused: whose log gave
+    /// the same entry another offset has another history.
     pub(super) fn append(
         &mut self,
         entries: impl IntoIterator<Item = Entry>,
@@ -406,27 +525,35 @@ impl MetadataLog {
                 // Only tests of the store begin a log elsewhere than at its start.
                 let before = log_id(term_of(&entry.log_id), entry.log_id.index() - 1);
                 self.start.purged = Some(before);
-                self.write_start()?;
+                self.write_start(false)?;
             }
             assert_eq!(entry.log_id.index(), self.next_index(), "entries are appended without holes");
             let term = term_of(&entry.log_id);
             let epoch = LeaderEpoch::try_from(term).map_err(|_| MetadataLogError::Failed)?;
             let base = self.end;
-            let bytes = batches::encode(&entry.payload, base, epoch, now, (leader, voters));
+            let EntryPayload { content, batch } = entry.payload;
+            let bytes = match batch {
+                Some(batch) => self.check_follows(batch, epoch)?,
+                None => {
+                    // The first entry of all is written by every voter by itself, and must be the same everywhere.
+                    let now = if term == 0 { 0 } else { now };
+                    batches::encode(&content, base, epoch, now, (leader, voters)).into()
+                }
+            };
             let (segment, position) = self.write(base, &bytes)?;
             if self.epochs.last().is_none_or(|(last, _)| *last != epoch) {
                 self.epochs.push((epoch, base));
                 new_epoch = true;
             }
-            self.end = base + entry.payload.offsets();
-            self.cached_bytes += entry.payload.memory();
+            self.end = base + content.offsets();
+            self.cached_bytes += content.memory();
             self.slots.push_back(Slot {
                 base,
                 term,
                 segment,
                 position,
                 bytes: bytes.len() as u32,
-                payload: Some(entry.payload),
+                payload: Some(content),
             });
         }
         self.trim_cache();
@@ -434,6 +561,17 @@ impl MetadataLog {
             self.write_epochs()?;
         }
         Ok(())
+    }
+
+    fn check_follows(&mut self, batch: Bytes, epoch: LeaderEpoch) -> Result<Bytes, MetadataLogError> {
+        let found = BatchHeader::new(&batch).map(|h| (h.base_offset(), h.partition_leader_epoch()));
+        if found == Some((self.end, epoch)) {
+            return Ok(batch);
+        }
+        self.failed = true;
+        let what =
+            format!("the leader's batch is {found:?} where offset {} of epoch {epoch} comes", self.end);
+        Err(MetadataLogError::Damaged { path: self.dir.clone(), position: 0, what })
     }
 
     fn write(&mut self, base: Offset, bytes: &[u8]) -> Result<(Offset, u64), MetadataLogError> {
@@ -592,7 +730,7 @@ impl MetadataLog {
         self.start =
             Start { offset: self.slots.front().map_or(self.end, |slot| slot.base), purged: Some(upto) };
         // First what is gone, then the going: a crash between leaves segments that are skipped and removed later.
-        let result = self.write_start().and_then(|()| {
+        let result = self.write_start(false).and_then(|()| {
             if self.slots.is_empty() && self.segments.last_key_value().is_some_and(|(b, _)| *b < self.end) {
                 self.roll(self.end)?;
             }
@@ -609,6 +747,32 @@ impl MetadataLog {
         result?;
         self.recount_epochs();
         self.write_epochs()
+    }
+
+    /// Drops everything; the log goes on behind entry `last`, at `offset`, where a snapshot ends that is on disk already
+    /// and that came from elsewhere. Durable on return.
+    pub(super) fn reset_to(&mut self, last: LogId, offset: Offset) -> Result<(), MetadataLogError> {
+        self.check()?;
+        self.slots.clear();
+        (self.cached_bytes, self.cached_from) = (0, 0);
+        self.end = offset;
+        self.start = Start { offset, purged: Some(last) };
+        let result = self.write_start(true).and_then(|()| {
+            while let Some((base, _)) = self.segments.pop_last() {
+                self.remove_segment_files(base)?;
+            }
+            self.roll(offset)?;
+            self.write_start(false)
+        });
+        self.failed |= result.is_err();
+        result?;
+        self.recount_epochs();
+        self.write_epochs()
+    }
+
+    /// True if entry `id` is here.
+    pub(super) fn has(&self, id: LogId) -> bool {
+        self.start.purged == Some(id) || self.slot(id.index()).is_some_and(|slot| slot.term == term_of(&id))
     }
 
     /// Removes a segment's file, and the indexes that Kafka may have left beside it.

@@ -78,6 +78,22 @@ impl LogStore {
         self.shared.vote.lock().snapshot = Some((last, end));
     }
 
+    /// What this node has voted for last.
+    pub(super) fn vote(&self) -> Option<Vote> {
+        self.shared.vote.lock().vote
+    }
+
+    /// The directory that the newest set of voters names for one of them.
+    pub(super) fn directory_of(&self, id: NodeId) -> Option<Uuid> {
+        let state = self.shared.vote.lock();
+        state.voters.get(&id).map(|voter| voter.directory).filter(|directory| !directory.is_nil())
+    }
+
+    /// The newest snapshot on disk: its last entry, and the offset after it.
+    pub(super) fn snapshot(&self) -> Option<(LogId, Offset)> {
+        self.shared.vote.lock().snapshot
+    }
+
     /// Looks at the log.
     pub(super) fn with_log<R>(&self, look: impl FnOnce(&mut MetadataLog) -> R) -> R {
         look(&mut self.shared.log.lock())
@@ -98,6 +114,9 @@ impl LogStore {
     }
 }
 
+/// Bytes of batches that go to a follower at once, unless one entry has more.
+const REPLICATED_BYTES: usize = 1 << 20;
+
 impl RaftLogReader<TypeConfig> for LogStore {
     async fn try_get_log_entries<RB: RangeBounds<u64> + Clone + Debug + OptionalSend>(
         &mut self,
@@ -114,6 +133,12 @@ impl RaftLogReader<TypeConfig> for LogStore {
             Bound::Unbounded => u64::MAX,
         };
         Ok(self.shared.log.lock().entries(from, to)?)
+    }
+
+    async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> Result<Vec<Entry>, io::Error> {
+        let log = self.shared.log.lock();
+        let end = log.index_within(start, end, REPLICATED_BYTES);
+        Ok(log.entries(start, end)?)
     }
 
     async fn read_vote(&mut self) -> Result<Option<Vote>, io::Error> {
@@ -158,7 +183,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
                 let (leader, voters) = {
                     let mut state = shared.vote.lock();
                     for entry in &entries {
-                        if let Payload::Membership(membership) = &entry.payload {
+                        if let Payload::Membership(membership) = &entry.payload.content {
                             state.voters =
                                 membership.nodes().map(|(id, voter)| (id.0, voter.clone())).collect();
                         }

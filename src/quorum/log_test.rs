@@ -14,7 +14,10 @@ fn open(dir: &Path) -> Result<MetadataLog, MetadataLogError> {
 
 fn normal(index: u64, sizes: &[usize]) -> Entry {
     let values: Vec<Bytes> = sizes.iter().map(|size| Bytes::from(vec![index as u8; *size])).collect();
-    Entry { log_id: log_id(1 + index / 10, index), payload: Payload::Normal(Records(Arc::from(values))) }
+    Entry {
+        log_id: log_id(1 + index / 10, index),
+        payload: Payload::Normal(Records(Arc::from(values))).into(),
+    }
 }
 
 fn append(log: &mut MetadataLog, entries: Vec<Entry>) {
@@ -112,7 +115,7 @@ fn control_batches_come_back() {
     let entries: Vec<Entry> = payloads
         .into_iter()
         .enumerate()
-        .map(|(i, payload)| Entry { log_id: log_id(1, i as u64), payload })
+        .map(|(i, payload)| Entry { log_id: log_id(1, i as u64), payload: payload.into() })
         .collect();
     let mut log = open(dir.path()).unwrap();
     append(&mut log, entries.clone());

@@ -5,15 +5,22 @@
 //!
 //! ```text
 //! controller -> Quorum::propose -> openraft -> log_store -> log        (one batch for each entry, synced)
-//!                                     commit -> state_machine -> image -> publish -> subscribers, readers
+//!                                     network -> answer (on other voters) -> openraft -> log_store -> log
+//!                                     commit -> state_machine -> applier -> publish -> subscribers, readers
 //! ```
+//!
+//! Controllers vote and keep the log as openraft has it; see `docs/cluster.md`. The batches are the leader's on all of
+//! them, to the byte.
 //!
 //! Invariants: a vote is on disk before it counts; an entry is on disk before it counts towards a commit; the image is
 //! published in the log's order; after a fault of the disk nothing is promised any more ([`Quorum::failed`]).
 
+mod answer;
+mod applier;
 mod batches;
 mod log;
 mod log_store;
+mod messages;
 mod network;
 mod publish;
 mod quorum_state;
@@ -30,11 +37,12 @@ use std::time::Duration;
 use bytes::BytesMut;
 use openraft::async_runtime::watch::WatchReceiver as _;
 use openraft::errors::{ClientWriteError, RaftError};
-use openraft::{Config, Raft, ReadPolicy, ServerState, SnapshotPolicy};
+use openraft::{ChangeMembers, Config, Raft, ReadPolicy, ServerState, SnapshotPolicy};
 use thiserror::Error;
 use tokio::sync::watch;
 use uuid::Uuid;
 
+use crate::client::{ConnectionSettings, Pool};
 use crate::env::Env;
 use crate::env::disk::{put_in_place, read_file, write_beside};
 use crate::metadata::MetadataImage;
@@ -43,11 +51,13 @@ use crate::metadata::versions::record_version;
 use crate::schema::metadata::MetadataRecord;
 use crate::types::{LeaderEpoch, Ms, NodeId, Offset};
 
+use answer::Reception;
 use log_store::LogStore;
-use network::Network;
+use network::{Links, Network};
 use state_machine::{SnapshotPressure, StateMachine};
 
 pub use log::MetadataLogError;
+pub use messages::check_request;
 pub use publish::{Publisher, Subscriber};
 pub use types::Voter;
 use types::{RaftId, Records, TypeConfig};
@@ -61,16 +71,28 @@ pub const PROPOSAL_BYTES_MAX: usize = 32 << 20;
 /// How often the size and age of the log are looked at for a snapshot.
 const SNAPSHOT_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
+/// How long one piece of a snapshot may take on its way, the last one with installing the whole.
+const SNAPSHOT_PIECE_MS: u64 = 30_000;
+
+/// How long to wait before the directories of voters are written down again after that failed.
+const NAMING_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long a leader that stops waits until another leads.
+const TRANSFER_MAX: Duration = Duration::from_secs(1);
+
 /// What a node's part in the quorum needs to know.
 #[derive(Clone, Debug)]
 pub struct QuorumConfig {
+    /// `cluster.id`.
+    pub cluster_id: String,
     /// `node.id`.
     pub node_id: NodeId,
     /// `metadata.log.dir`, or the first log directory. The log lies in [`METADATA_LOG_DIR`] in it.
     pub log_dir: PathBuf,
     /// The id of that directory.
     pub directory_id: Uuid,
-    /// The controllers, from `controller.quorum.voters` or this node alone.
+    /// The controllers, from `controller.quorum.voters` or this node alone. Where there are several and the log does not
+    /// know them yet, all of them must be given the same, so without directories unless all know them.
     pub voters: BTreeMap<NodeId, Voter>,
     /// `metadata.log.segment.bytes`.
     pub segment_bytes: u64,
@@ -78,6 +100,9 @@ pub struct QuorumConfig {
     pub snapshot_bytes: u64,
     /// `metadata.log.max.snapshot.interval.ms`; 0 for never by time.
     pub snapshot_interval_ms: Ms,
+    /// Entries that are kept behind a snapshot where there are several voters, so that one that was away for a little
+    /// while needs no snapshot.
+    pub kept_entries: u64,
     /// `controller.quorum.election.timeout.ms`.
     pub election_timeout_ms: u64,
     /// `controller.quorum.fetch.timeout.ms`: a leader that is not heard for so long is gone.
@@ -157,16 +182,36 @@ pub struct ReplicaInfo {
 /// This node's part in the quorum. Clones share it.
 #[derive(Clone)]
 pub struct Quorum {
-    raft: Raft<TypeConfig, StateMachine>,
-    log: LogStore,
+    part: Part,
     publisher: Publisher,
     leadership: watch::Receiver<Leadership>,
     failure: watch::Receiver<Option<String>>,
+    identity: Arc<Identity>,
+}
+
+/// Who this node is.
+struct Identity {
+    cluster_id: String,
     node_id: NodeId,
+    directory_id: Uuid,
+}
+
+#[derive(Clone)]
+enum Part {
+    Voter(Arc<VoterPart>),
+}
+
+/// What a controller has.
+struct VoterPart {
+    raft: Raft<TypeConfig, StateMachine>,
+    log: LogStore,
+    links: Arc<Links>,
+    reception: Reception,
 }
 
 impl Quorum {
-    /// Opens the log and takes part. A quorum of one has elected itself when this returns.
+    /// Opens the log and takes part as a voter. A quorum of one has elected itself when this returns; with others nobody
+    /// waits here for a leader, since the others may start later.
     ///
     /// Subscribers that shall see all of the log subscribe to `publisher` before.
     pub async fn start(env: &Env, config: QuorumConfig, publisher: Publisher) -> Result<Quorum, QuorumError> {
@@ -178,42 +223,48 @@ impl Quorum {
         };
         let pressure = machine.pressure();
         let stopped = |e: &dyn std::fmt::Display| QuorumError::Stopped(e.to_string());
-        let election = config.election_timeout_ms.max(10);
-        let raft_config = Config {
-            cluster_name: "__cluster_metadata".to_owned(),
-            election_timeout_min: config.fetch_timeout_ms.max(10),
-            election_timeout_max: config.fetch_timeout_ms.max(10) + election,
-            heartbeat_interval: (config.fetch_timeout_ms / 4).max(1),
-            // One entry may be large; the network's frames bound what is sent at once.
-            max_payload_entries: 64,
-            snapshot_policy: SnapshotPolicy::Never,
-            max_in_snapshot_log_to_keep: 0,
-            enable_pre_vote: Some(true),
-            // A restarted leader is elected anew, as in Kafka: who believes in the old epoch learns of the change.
-            enable_leader_restore: Some(false),
-            ..Config::default()
-        };
-        let raft_config = Arc::new(raft_config.validate().map_err(|e| stopped(&e))?);
+        let several = config.voters.len() > 1;
+        let raft_config = raft_config(&config, several).validate().map_err(|e| stopped(&e))?;
         let raft_nodes: BTreeMap<RaftId, Voter> =
             config.voters.iter().map(|(id, voter)| (RaftId(*id), voter.clone())).collect();
-        let raft = Raft::new(RaftId(config.node_id), raft_config, Network, log.clone(), machine)
-            .await
-            .map_err(|e| stopped(&e))?;
-        end_with_the_node(env, &raft);
+        let links = Arc::new(links(env, &config, &log));
+        let network = Network(Arc::clone(&links));
         let me = RaftId(config.node_id);
+        let seed = env.seeds.rng().next_u64();
+        let raft =
+            types::with_seed(seed, Raft::new(me, Arc::new(raft_config), network, log.clone(), machine))
+                .await
+                .map_err(|e| stopped(&e))?;
+        end_with_the_node(env, &raft);
         if pristine && !has_voters {
             raft.initialize(raft_nodes).await.map_err(|e| stopped(&e))?;
         }
-        let alone = raft
-            .with_raft_state(move |state| state.membership_state.effective().voter_ids().eq([me]))
+        let voters: BTreeMap<NodeId, Voter> = raft
+            .with_raft_state(|state| {
+                let nodes = state.membership_state.effective().membership().nodes();
+                nodes.map(|(id, voter)| (id.0, voter.clone())).collect()
+            })
             .await
             .map_err(|e| stopped(&e))?;
+        let alone = voters.keys().eq([&config.node_id]);
+        log.set_voters(voters);
         if alone && (has_voters || !pristine) {
             // Nobody else can lead, so there is nothing to wait for.
             raft.trigger().elect(false).await.map_err(|e| stopped(&e))?;
         }
         let (leadership, failure) = watch_raft(env, &raft, config.node_id);
-        let quorum = Quorum { raft, log, publisher, leadership, failure, node_id: config.node_id };
+        let part = VoterPart { raft, log, links, reception: Reception::default() };
+        let quorum = Quorum {
+            part: Part::Voter(Arc::new(part)),
+            publisher,
+            leadership,
+            failure,
+            identity: Arc::new(Identity {
+                cluster_id: config.cluster_id.clone(),
+                node_id: config.node_id,
+                directory_id: config.directory_id,
+            }),
+        };
         if alone {
             let mut leadership = quorum.leadership.clone();
             let mut failure = quorum.failure.clone();
@@ -225,9 +276,21 @@ impl Quorum {
                 }
                 _led = leadership.wait_for(|l| l.is_me) => {}
             }
+        } else {
+            quorum.spawn_naming(env);
         }
         quorum.spawn_snapshots(env, pressure, &config);
         Ok(quorum)
+    }
+
+    fn voter(&self) -> Option<&VoterPart> {
+        match &self.part {
+            Part::Voter(part) => Some(part),
+        }
+    }
+
+    fn not_leader(&self) -> ProposeError {
+        ProposeError::NotLeader(self.leadership.borrow().leader)
     }
 
     /// The newest image, and where to subscribe to changes.
@@ -255,9 +318,10 @@ impl Quorum {
     /// Waits until everything that was committed anywhere before this call is applied here, and makes sure that this node
     /// leads.
     pub async fn barrier(&self) -> Result<(), ProposeError> {
-        match self.raft.ensure_linearizable(ReadPolicy::ReadIndex).await {
+        let Some(part) = self.voter() else { return Err(self.not_leader()) };
+        match part.raft.ensure_linearizable(ReadPolicy::ReadIndex).await {
             Ok(_) => Ok(()),
-            Err(RaftError::APIError(_)) => Err(ProposeError::NotLeader(self.leadership.borrow().leader)),
+            Err(RaftError::APIError(_)) => Err(self.not_leader()),
             Err(RaftError::Fatal(e)) => Err(ProposeError::Stopped(e.to_string())),
         }
     }
@@ -265,8 +329,9 @@ impl Quorum {
     /// Has records committed as one entry: all of them or none. Returns the offset of the last one when this node has
     /// applied it.
     pub async fn propose(&self, records: &[MetadataRecord]) -> Result<Offset, ProposeError> {
+        let Some(part) = self.voter() else { return Err(self.not_leader()) };
         let records = encode(records, self.image().features().metadata_version())?;
-        match self.raft.client_write(records).await {
+        match part.raft.client_write(records).await {
             Ok(written) => Ok(written.data.offset),
             Err(RaftError::APIError(ClientWriteError::ForwardToLeader(to))) => {
                 Err(ProposeError::NotLeader(to.leader_id.map(|id| id.0)))
@@ -277,50 +342,65 @@ impl Quorum {
 
     /// The quorum as DescribeQuorum tells of it.
     pub fn describe(&self) -> QuorumInfo {
-        let metrics = self.raft.metrics().borrow_watched().clone();
-        let end_of = |id: NodeId| {
-            if id == self.node_id {
-                return self.log.with_log(|log| log.end_offset());
-            }
-            let matched = metrics.replication.as_ref().and_then(|r| r.get(&RaftId(id))).copied().flatten();
-            let next = matched.and_then(|last| self.log.with_log(|log| log.base_offset_of(last.index() + 1)));
-            match (matched, next) {
-                (Some(_), Some(next)) => next,
-                (Some(_), None) => self.log.with_log(|log| log.end_offset()),
-                (None, _) => -1,
-            }
-        };
-        let membership = metrics.membership_config.membership();
-        let voter_ids: Vec<RaftId> = membership.voter_ids().collect();
-        let (mut voters, mut observers) = (Vec::new(), Vec::new());
-        for (&id, node) in membership.nodes() {
-            let replica = ReplicaInfo {
-                id: id.0,
-                directory: node.directory,
-                log_end_offset: end_of(id.0),
-                endpoints: node.endpoints.clone(),
-            };
-            if voter_ids.contains(&id) { voters.push(replica) } else { observers.push(replica) }
-        }
-        QuorumInfo {
-            leader: metrics.current_leader.map(|id| id.0),
-            leader_epoch: metrics.current_term as LeaderEpoch,
-            high_watermark: self.image().offset() + 1,
-            voters,
-            observers,
+        match &self.part {
+            Part::Voter(part) => part.describe(self.image().offset() + 1),
         }
     }
 
     /// Has a snapshot written now.
     pub async fn snapshot(&self) -> Result<(), QuorumError> {
-        self.raft.trigger().snapshot().await.map_err(|e| QuorumError::Stopped(e.to_string()))
+        let Some(part) = self.voter() else { return Ok(()) };
+        part.raft.trigger().snapshot().await.map_err(|e| QuorumError::Stopped(e.to_string()))
     }
 
-    /// Ends this node's part in order.
+    /// Ends this node's part in order: a leader first has another voter elected, the one that has most of the log.
     pub async fn stop(&self) {
-        if let Err(e) = self.raft.shutdown().await {
+        let Some(part) = self.voter() else { return };
+        if self.leadership.borrow().is_me
+            && let Some(next) = part.successor()
+            && part.raft.trigger().transfer_leader(next).await.is_ok()
+        {
+            let mut leadership = self.leadership.clone();
+            let gone = leadership.wait_for(|l| !l.is_me);
+            if tokio::time::timeout(TRANSFER_MAX, gone).await.is_err() {
+                tracing::info!("controller {next} did not take over in time; the others will elect a leader");
+            }
+        }
+        if let Err(e) = part.raft.shutdown().await {
             tracing::warn!("the metadata quorum did not stop in order: {e}");
         }
+    }
+
+    /// Writes the directories of voters down in the set of voters as they become known. From then on a node that comes
+    /// with another directory under the same id is not that voter.
+    fn spawn_naming(&self, env: &Env) {
+        let quorum = self.clone();
+        env.tasks.spawn("metadata-quorum-naming", async move {
+            let Some(part) = quorum.voter() else { return };
+            let mut leadership = quorum.leadership.clone();
+            loop {
+                tokio::select! {
+                    biased;
+                    () = part.links.learned.notified() => {}
+                    changed = leadership.changed() => {
+                        if changed.is_err() {
+                            return;
+                        }
+                    }
+                }
+                let unnamed = part.unnamed();
+                if unnamed.is_empty() || !leadership.borrow().is_me {
+                    continue;
+                }
+                let change = ChangeMembers::SetNodes(unnamed);
+                if let Err(e) = part.raft.change_membership(change, true).await {
+                    tracing::debug!("directories of voters are not written down yet: {e}");
+                    // The next answer of any of them is another occasion; who comes first need not be the last.
+                    tokio::time::sleep(NAMING_PAUSE).await;
+                    part.links.learned.notify_one();
+                }
+            }
+        });
     }
 
     /// Has snapshots written by size and by time, and only when there is something new.
@@ -343,6 +423,91 @@ impl Quorum {
             }
         });
     }
+}
+
+impl VoterPart {
+    /// Voters whose directory is known and not written down.
+    fn unnamed(&self) -> BTreeMap<RaftId, Voter> {
+        let metrics = self.raft.metrics();
+        let seen = metrics.borrow_watched();
+        self.links.unnamed(seen.membership_config.membership().nodes())
+    }
+
+    /// The other voter that has most of the log.
+    fn successor(&self) -> Option<RaftId> {
+        let metrics = self.raft.metrics().borrow_watched().clone();
+        let others = metrics.membership_config.membership().voter_ids().filter(|id| id.0 != self.links.me);
+        let matched = |id: &RaftId| metrics.replication.as_ref().and_then(|r| r.get(id)).copied().flatten();
+        others.max_by_key(|id| matched(id).map(|last| last.index()))
+    }
+
+    fn describe(&self, high_watermark: Offset) -> QuorumInfo {
+        let metrics = self.raft.metrics().borrow_watched().clone();
+        let end_of = |id: NodeId| {
+            if id == self.links.me {
+                return self.log.with_log(|log| log.end_offset());
+            }
+            let matched = metrics.replication.as_ref().and_then(|r| r.get(&RaftId(id))).copied().flatten();
+            matched.and_then(|last| self.log.with_log(|log| log.end_of_entry(last.index()))).unwrap_or(-1)
+        };
+        let membership = metrics.membership_config.membership();
+        let voter_ids: Vec<RaftId> = membership.voter_ids().collect();
+        let (mut voters, mut observers) = (Vec::new(), Vec::new());
+        for (&id, node) in membership.nodes() {
+            let replica = ReplicaInfo {
+                id: id.0,
+                directory: node.directory,
+                log_end_offset: end_of(id.0),
+                endpoints: node.endpoints.clone(),
+            };
+            if voter_ids.contains(&id) { voters.push(replica) } else { observers.push(replica) }
+        }
+        QuorumInfo {
+            leader: metrics.current_leader.map(|id| id.0),
+            leader_epoch: metrics.current_term as LeaderEpoch,
+            high_watermark,
+            voters,
+            observers,
+        }
+    }
+}
+
+fn raft_config(config: &QuorumConfig, several: bool) -> Config {
+    let election = config.election_timeout_ms.max(10);
+    Config {
+        cluster_name: "__cluster_metadata".to_owned(),
+        election_timeout_min: config.fetch_timeout_ms.max(10),
+        election_timeout_max: config.fetch_timeout_ms.max(10) + election,
+        heartbeat_interval: (config.fetch_timeout_ms / 4).max(1),
+        install_snapshot_timeout: SNAPSHOT_PIECE_MS,
+        // One entry may be large; the log's reader bounds the bytes that are sent at once.
+        max_payload_entries: 1024,
+        snapshot_policy: SnapshotPolicy::Never,
+        max_in_snapshot_log_to_keep: if several { config.kept_entries } else { 0 },
+        enable_pre_vote: Some(true),
+        // A restarted leader is elected anew, as in Kafka: who believes in the old epoch learns of the change.
+        enable_leader_restore: Some(false),
+        ..Config::default()
+    }
+}
+
+fn links(env: &Env, config: &QuorumConfig, log: &LogStore) -> Links {
+    let configured = config.voters.iter().filter_map(|(id, voter)| {
+        let (_, host, port) = voter.endpoints.first()?;
+        Some((*id, (Arc::from(host.as_str()), *port)))
+    });
+    let client_id = format!("controller-{}", config.node_id);
+    let settings = ConnectionSettings { client_id: client_id.into(), ..ConnectionSettings::default() };
+    Links::new(
+        Pool::new(env, settings),
+        &config.cluster_id,
+        config.node_id,
+        config.directory_id,
+        configured.collect(),
+        log.clone(),
+        Arc::clone(&env.clock),
+        env.tasks.clone(),
+    )
 }
 
 /// Opens log and state machine; says whether nothing was ever written, and whether voters are known.
@@ -473,3 +638,7 @@ fn encode(records: &[MetadataRecord], level: i16) -> Result<Records, ProposeErro
 #[cfg(test)]
 #[path = "quorum_test.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "cluster_test.rs"]
+mod cluster_tests;

@@ -14,6 +14,8 @@ const KAFKAS: &[(&str, &[u8])] = &[
 
 fn config(dir: &Path) -> QuorumConfig {
     QuorumConfig {
+        cluster_id: "cluster".to_owned(),
+        kept_entries: 0,
         node_id: 1,
         log_dir: dir.to_owned(),
         directory_id: Uuid::from_u128(4711),

@@ -13,17 +13,16 @@ use openraft::storage::{EntryResponder, RaftStateMachine};
 use parking_lot::Mutex;
 
 use crate::env::{Clock, Disk, Tasks};
-use crate::metadata::{MetadataDelta, MetadataImage};
-use crate::schema::metadata::MetadataRecord;
 use crate::types::LeaderEpoch;
 
+use super::applier::Applier;
 use super::log_store::LogStore;
 use super::publish::Publisher;
 use super::snapshot::{self, Content, SnapshotId};
 use super::types::{Applied, Entry, LogId, Membership, Payload, StoredMembership, TypeConfig, term_of};
 
-type SnapshotMeta = openraft::alias::SnapshotMetaOf<TypeConfig>;
-type Snapshot = openraft::alias::SnapshotOf<TypeConfig, SnapshotHandle>;
+pub(super) type SnapshotMeta = openraft::alias::SnapshotMetaOf<TypeConfig>;
+pub(super) type Snapshot = openraft::alias::SnapshotOf<TypeConfig, SnapshotHandle>;
 
 /// A snapshot in memory: an image and its voters.
 #[derive(Clone, Debug)]
@@ -43,13 +42,7 @@ struct Shared {
 /// The state machine.
 pub(super) struct StateMachine {
     shared: Arc<Shared>,
-    publisher: Publisher,
-    image: MetadataImage,
-    /// What has changed since the last publication.
-    delta: MetadataDelta,
-    /// Image and delta from before a metadata transaction that has begun and not ended (KIP-868). Only logs that Kafka
-    /// wrote have them.
-    before_transaction: Option<Box<(MetadataImage, MetadataDelta)>>,
+    applier: Applier,
     applied: Option<LogId>,
     membership: StoredMembership,
 }
@@ -76,7 +69,7 @@ impl StateMachine {
         publisher: Publisher,
         configured: Option<Membership>,
     ) -> io::Result<StateMachine> {
-        let newest = snapshot::list(&*disk, &dir)?.pop();
+        let newest = newest_that_meets(&*disk, &dir, &log)?;
         let mut machine = StateMachine {
             shared: Arc::new(Shared {
                 disk,
@@ -87,10 +80,7 @@ impl StateMachine {
                 current: Mutex::new(None),
                 bytes_since_snapshot: AtomicU64::new(0),
             }),
-            publisher,
-            image: MetadataImage::empty(),
-            delta: MetadataDelta::default(),
-            before_transaction: None,
+            applier: Applier::new(publisher),
             applied: None,
             membership: StoredMembership::new(None, configured.unwrap_or_default()),
         };
@@ -126,20 +116,14 @@ impl StateMachine {
         if let Some(membership) = &content.membership {
             self.membership = StoredMembership::new(last, membership.clone());
         }
+        if let Some(last) = last {
+            self.shared.log.snapshot_stored(last, id.end);
+        }
         let meta = SnapshotMeta { last_log_id: last, last_membership: self.membership.clone() };
-        self.install(last, content.image.clone());
+        self.applied = last;
+        self.applier.install(content.image.clone());
         *self.shared.current.lock() = Some((meta, SnapshotHandle(content)));
         Ok(())
-    }
-
-    /// Goes to a snapshot's image.
-    fn install(&mut self, last: Option<LogId>, image: MetadataImage) {
-        let before = self.publisher.image();
-        self.applied = last;
-        self.before_transaction = None;
-        self.image = image;
-        self.delta = MetadataDelta::from(&self.image);
-        self.publisher.publish(&MetadataDelta::of_snapshot(&before, &self.image), self.image.clone());
     }
 
     /// How much was written since the last snapshot.
@@ -153,63 +137,41 @@ impl StateMachine {
     }
 
     fn apply_entry(&mut self, entry: &Entry) -> io::Result<Applied> {
-        let term = term_of(&entry.log_id);
-        let base = self.image.offset() + 1;
-        match &entry.payload {
-            Payload::Normal(records) => {
-                let mut bytes = 0;
-                for (offset, value) in (base..).zip(records.0.iter()) {
-                    bytes += value.len() as u64;
-                    self.apply_record(value).map_err(|why| {
-                        let why = format!("the metadata record at offset {offset} cannot be applied: {why}");
-                        io::Error::new(io::ErrorKind::InvalidData, why)
-                    })?;
-                }
-                self.shared.bytes_since_snapshot.fetch_add(bytes, Ordering::Relaxed);
-            }
-            Payload::Membership(membership) | Payload::Control { membership: Some(membership), .. } => {
-                self.membership = StoredMembership::new(Some(entry.log_id), membership.clone());
-            }
-            Payload::Blank | Payload::Control { membership: None, .. } => {}
+        let payload = &entry.payload.content;
+        let bytes = self.applier.apply(payload, term_of(&entry.log_id) as LeaderEpoch)?;
+        self.shared.bytes_since_snapshot.fetch_add(bytes, Ordering::Relaxed);
+        if let Payload::Membership(membership) | Payload::Control { membership: Some(membership), .. } =
+            payload
+        {
+            self.membership = StoredMembership::new(Some(entry.log_id), membership.clone());
         }
-        let last = base + entry.payload.offsets() - 1;
-        self.image.set_position(last, term as LeaderEpoch);
         self.applied = Some(entry.log_id);
-        Ok(Applied { offset: last })
+        Ok(Applied { offset: self.applier.image().offset() })
     }
+}
 
-    fn apply_record(&mut self, value: &bytes::Bytes) -> Result<(), String> {
-        let record = MetadataRecord::decode(value.clone()).map_err(|e| e.to_string())?;
-        match &record {
-            MetadataRecord::BeginTransaction(_) => {
-                if self.before_transaction.is_some() {
-                    return Err("a transaction begins within another".to_owned());
-                }
-                self.before_transaction = Some(Box::new((self.image.clone(), self.delta.clone())));
-                Ok(())
-            }
-            MetadataRecord::EndTransaction(_) => match self.before_transaction.take() {
-                Some(_) => Ok(()),
-                None => Err("a transaction ends that has not begun".to_owned()),
-            },
-            MetadataRecord::AbortTransaction(_) => match self.before_transaction.take() {
-                Some(before) => {
-                    (self.image, self.delta) = *before;
-                    Ok(())
-                }
-                None => Err("a transaction is given up that has not begun".to_owned()),
-            },
-            _ => self.image.apply(&record, &mut self.delta).map_err(|e| e.to_string()),
+/// The newest snapshot that the log goes on from. One that came from elsewhere may lie there without the log having been
+/// emptied for it, because the node stopped between: it is removed, and comes again.
+fn newest_that_meets(
+    disk: &dyn Disk,
+    dir: &std::path::Path,
+    log: &LogStore,
+) -> io::Result<Option<SnapshotId>> {
+    let mut found = snapshot::list(disk, dir)?;
+    let older = |found: &[SnapshotId]| {
+        let starts_at_zero = log.with_log(|log| log.start_offset()) == 0;
+        starts_at_zero || found.iter().any(|id| log.with_log(|log| log.entry_before(id.end)).is_some())
+    };
+    while let Some(newest) = found.pop() {
+        let end = log.with_log(|log| log.end_offset());
+        if newest.end > end && older(&found) {
+            tracing::warn!(end, "removing a snapshot up to offset {} that was not installed", newest.end);
+            disk.remove_file(&newest.path(dir))?;
+            continue;
         }
+        return Ok(Some(newest));
     }
-
-    fn publish(&mut self) {
-        if self.before_transaction.is_some() {
-            return;
-        }
-        let delta = std::mem::replace(&mut self.delta, MetadataDelta::from(&self.image));
-        self.publisher.publish(&delta, self.image.clone());
-    }
+    Ok(None)
 }
 
 impl RaftStateMachine<TypeConfig> for StateMachine {
@@ -231,7 +193,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
             let applied = self.apply_entry(&entry)?;
             answers.extend(responder.map(|responder| (responder, applied)));
         }
-        self.publish();
+        self.applier.publish();
         for (responder, applied) in answers {
             responder.send(applied);
         }
@@ -239,7 +201,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
     }
 
     async fn try_create_snapshot_builder(&mut self, _force: bool) -> Option<Builder> {
-        if self.before_transaction.is_some() {
+        if self.applier.in_transaction() {
             return None;
         }
         Some(self.get_snapshot_builder().await)
@@ -250,7 +212,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         // Voters that only the configuration names stay out of snapshots, as they stay out of the log.
         let in_log = self.membership.log_id().is_some();
         let membership = in_log.then(|| self.membership.membership().clone());
-        let content = Content { image: self.image.clone(), membership };
+        let content = Content { image: self.applier.image().clone(), membership };
         Builder { shared: self.shared.clone(), meta, content }
     }
 
@@ -261,9 +223,10 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
     ) -> Result<(), io::Error> {
         let builder =
             Builder { shared: self.shared.clone(), meta: meta.clone(), content: snapshot.0.clone() };
-        builder.store().await?;
+        builder.store(true).await?;
         self.membership = meta.last_membership.clone();
-        self.install(meta.last_log_id, snapshot.0.image);
+        self.applied = meta.last_log_id;
+        self.applier.install(snapshot.0.image);
         Ok(())
     }
 
@@ -281,7 +244,8 @@ pub(super) struct Builder {
 }
 
 impl Builder {
-    async fn store(self) -> io::Result<Snapshot> {
+    /// `from_elsewhere` if the log may not reach so far.
+    async fn store(self, from_elsewhere: bool) -> io::Result<Snapshot> {
         let Builder { shared, meta, content } = self;
         let before = shared.bytes_since_snapshot.load(Ordering::Relaxed);
         let held = shared.clone();
@@ -294,6 +258,9 @@ impl Builder {
             snapshot::write(&*held.disk, &held.dir, id, &bytes)?;
             if let Some(last) = last_log_id {
                 held.log.snapshot_stored(last, id.end);
+                if from_elsewhere && !held.log.with_log(|log| log.has(last)) {
+                    held.log.with_log(|log| log.reset_to(last, id.end))?;
+                }
             }
             snapshot::remove_older(&*held.disk, &held.dir, id)
         });
@@ -311,6 +278,6 @@ impl RaftSnapshotBuilder<TypeConfig> for Builder {
     async fn build_snapshot(&mut self) -> Result<Snapshot, io::Error> {
         let builder =
             Builder { shared: self.shared.clone(), meta: self.meta.clone(), content: self.content.clone() };
-        builder.store().await
+        builder.store(false).await
     }
 }

@@ -23,15 +23,31 @@ openraft::declare_raft_types!(
         Node = Voter,
         Term = u64,
         LeaderId = leader_id_std::LeaderId<Self::Term, Self::NodeId>,
-        Payload = Payload,
-        AsyncRuntime = openraft::TokioRuntime,
+        Payload = EntryPayload,
+        AsyncRuntime = Runtime,
 );
+
+/// openraft's tasks run on tokio; its chance comes from a seed of the environment (see [`with_seed`]).
+pub(super) type Runtime = openraft_rt::deterministic_rng::DeterministicRng<openraft::TokioRuntime>;
+
+/// Runs what makes openraft spawn tasks, so that their chance follows from `seed`.
+pub(super) async fn with_seed<F: Future>(seed: u64, work: F) -> F::Output {
+    Runtime::scope(seed, work).await
+}
 
 pub(super) type LogId = openraft::alias::LogIdOf<TypeConfig>;
 pub(super) type Entry = openraft::alias::EntryOf<TypeConfig>;
 pub(super) type Vote = openraft::alias::VoteOf<TypeConfig>;
 pub(super) type StoredMembership = openraft::alias::StoredMembershipOf<TypeConfig>;
 pub(super) type Membership = openraft::Membership<RaftId, Voter>;
+
+pub(super) type VoteRequest = openraft::raft::VoteRequest<TypeConfig>;
+pub(super) type VoteResponse = openraft::raft::VoteResponse<TypeConfig>;
+pub(super) type AppendRequest = openraft::raft::AppendEntriesRequest<TypeConfig>;
+pub(super) type AppendResponse = openraft::raft::AppendEntriesResponse<TypeConfig>;
+pub(super) type TransferRequest = openraft::raft::TransferLeaderRequest<TypeConfig>;
+pub(super) type TransferResponse = openraft::raft::TransferLeaderResponse<TypeConfig>;
+pub(super) type TransferError = openraft::raft::TransferLeaderError<TypeConfig>;
 
 /// A node's id, under openraft's terms for ids.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -148,25 +164,49 @@ impl fmt::Display for Applied {
     }
 }
 
-impl RaftPayload for Payload {
+/// An entry's content, and the batch that it came in where that is known.
+///
+/// Whoever leads makes the batch when it appends the entry to its log; everybody else keeps the leader's, so that logs
+/// are the same to the byte on all voters.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct EntryPayload {
+    /// What it holds.
+    pub(super) content: Payload,
+    /// The whole batch; checked, and `content` is what it holds.
+    pub(super) batch: Option<Bytes>,
+}
+
+impl From<Payload> for EntryPayload {
+    fn from(content: Payload) -> EntryPayload {
+        EntryPayload { content, batch: None }
+    }
+}
+
+impl fmt::Display for EntryPayload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.content, f)
+    }
+}
+
+impl RaftPayload for EntryPayload {
     type D = Records;
     type NodeId = RaftId;
     type Node = Voter;
 
     fn blank() -> Self {
-        Payload::Blank
+        Payload::Blank.into()
     }
 
     fn with_normal(self, data: Records) -> Self {
-        Payload::Normal(data)
+        Payload::Normal(data).into()
     }
 
     fn with_membership(self, membership: Membership) -> Self {
-        Payload::Membership(membership)
+        Payload::Membership(membership).into()
     }
 
     fn get_membership(&self) -> Option<Membership> {
-        match self {
+        match &self.content {
             Payload::Membership(membership) => Some(membership.clone()),
             Payload::Control { membership, .. } => membership.clone(),
             Payload::Blank | Payload::Normal(_) => None,

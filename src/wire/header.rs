@@ -6,7 +6,7 @@
 use bytes::{Buf as _, BufMut, Bytes};
 use kafka_protocol::protocol::StrBytes;
 
-use super::versions::{ApiVersion, api};
+use super::versions::{ApiVersion, known};
 use crate::schema::codec::{get_varint, put_varint};
 
 /// Tagged fields that a header may have; Kafka 4.4 knows none.
@@ -34,7 +34,7 @@ pub enum HeaderError {
 /// What stands before a request's body.
 #[derive(Clone, Debug)]
 pub struct RequestHeader {
-    /// The API, one that Kafka 4.4 has.
+    /// The API, one that Kafka 4.4 has or one of our own.
     pub api: &'static ApiVersion,
     /// The version of the request, which may be one that does not exist; see [`RequestHeader::is_supported`].
     pub version: i16,
@@ -56,7 +56,7 @@ impl RequestHeader {
             return Err(HeaderError::Short);
         }
         let key = frame.get_i16();
-        let api = api(key).filter(|api| !api.versions.is_empty()).ok_or(HeaderError::UnknownApi(key))?;
+        let api = known(key).filter(|api| !api.versions.is_empty()).ok_or(HeaderError::UnknownApi(key))?;
         let version = frame.get_i16();
         let correlation_id = frame.get_i32();
         let client_id = match frame.try_get_i16().map_err(|_| HeaderError::Short)? {
@@ -155,7 +155,7 @@ mod tests {
 
     fn request(key: i16, version: i16, client_id: Option<&str>) -> Bytes {
         let mut buf = BytesMut::new();
-        encode_request(&mut buf, api(key).unwrap(), version, 77, client_id);
+        encode_request(&mut buf, known(key).unwrap(), version, 77, client_id);
         buf.put_slice(b"body");
         buf.freeze()
     }

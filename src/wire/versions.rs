@@ -59,6 +59,27 @@ pub fn api(key: i16) -> Option<&'static ApiVersion> {
     usize::try_from(key).ok().and_then(|at| APIS.get(at))
 }
 
+/// The entry of `key`, be it Kafka's or one of our own calls.
+#[inline]
+pub fn known(key: i16) -> Option<&'static ApiVersion> {
+    api(key).or_else(|| PRIVATE_APIS.iter().find(|api| api.key == key))
+}
+
+/// The first key of our own calls, far from Kafka's.
+pub const PRIVATE_FROM: i16 = 10_000;
+
+const fn private(key: i16, name: &'static str) -> ApiVersion {
+    ApiVersion { key, name, versions: Versions::new(0, 0), flexible: Versions::new(0, i16::MAX) }
+}
+
+/// Calls of ours between the nodes of a cluster. They are in no ApiVersions.
+pub const PRIVATE_APIS: &[ApiVersion] = &[
+    private(10_000, "RaftVote"),
+    private(10_001, "RaftAppendEntries"),
+    private(10_002, "RaftSnapshot"),
+    private(10_003, "RaftTransferLeader"),
+];
+
 macro_rules! apis {
     ($($key:literal => $name:ident [$($v:tt)+] flexible [$($f:tt)+];)*) => {
         /// All APIs, each at the index that is its key.
@@ -179,6 +200,7 @@ mod tests {
         assert!(APIS.iter().enumerate().all(|(at, api)| api.key as usize == at));
         assert_eq!(APIS.iter().filter(|api| !api.versions.is_empty()).count(), 91);
         assert!(api(-1).is_none() && api(95).is_none() && api(i16::MAX).is_none());
+        assert!(PRIVATE_APIS.iter().all(|api| api.key >= PRIVATE_FROM && super::api(api.key).is_none()));
     }
 
     #[test]
@@ -196,7 +218,7 @@ mod tests {
 
     #[test]
     fn layouts_and_table_agree() {
-        for api in APIS {
+        for api in APIS.iter().chain(PRIVATE_APIS) {
             let layout = crate::schema::requests::layout(api.key);
             assert_eq!(layout.is_some(), !api.versions.is_empty(), "{}", api.name);
             let Some(layout) = layout else { continue };

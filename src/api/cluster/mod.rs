@@ -5,6 +5,7 @@ mod api_versions;
 mod describe_cluster;
 mod describe_log_dirs;
 mod describe_quorum;
+mod raft;
 mod unregister_broker;
 mod update_features;
 
@@ -13,5 +14,6 @@ pub use api_versions::ApiVersions;
 pub use describe_cluster::DescribeCluster;
 pub use describe_log_dirs::DescribeLogDirs;
 pub use describe_quorum::DescribeQuorum;
+pub use raft::{RaftAppendEntries, RaftSnapshot, RaftTransferLeader, RaftVote};
 pub use unregister_broker::UnregisterBroker;
 pub use update_features::UpdateFeatures;

@@ -22,6 +22,7 @@ pub mod list_offsets_request;
 pub mod list_offsets_response;
 pub mod offset_commit_request;
 pub mod offset_fetch_request;
+pub mod raft;
 pub mod read_share_group_state_summary_request;
 pub mod read_share_group_state_summary_response;
 pub mod replica_synced;

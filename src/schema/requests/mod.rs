@@ -16,7 +16,8 @@ mod transactions;
 use super::layout::MessageLayout;
 use super::messages;
 
-/// The layout of the requests with `api_key`; `None` if Kafka 4.4 has no such API.
+/// The layout of the requests with `api_key`; `None` if neither Kafka 4.4 nor this
+/// server (from 10000 on) has such an API.
 pub fn layout(api_key: i16) -> Option<&'static MessageLayout> {
     Some(match api_key {
         0 => &data::produce_request::MESSAGE,
@@ -110,6 +111,10 @@ pub fn layout(api_key: i16) -> Option<&'static MessageLayout> {
         92 => &share::delete_share_group_offsets_request::MESSAGE,
         93 => &messages::StreamsGroupTopologyDescriptionUpdateRequest::LAYOUT,
         94 => &messages::UnregisterControllerRequest::LAYOUT,
+        10000 => &messages::raft::RaftVoteRequest::LAYOUT,
+        10001 => &messages::raft::RaftAppendEntriesRequest::LAYOUT,
+        10002 => &messages::raft::RaftSnapshotRequest::LAYOUT,
+        10003 => &messages::raft::RaftTransferLeaderRequest::LAYOUT,
         _ => return None,
     })
 }

@@ -15,7 +15,8 @@ mod transactions;
 use super::layout::MessageLayout;
 use super::messages;
 
-/// The layout of the responses with `api_key`; `None` if Kafka 4.4 has no such API.
+/// The layout of the responses with `api_key`; `None` if neither Kafka 4.4 nor this
+/// server (from 10000 on) has such an API.
 pub fn layout(api_key: i16) -> Option<&'static MessageLayout> {
     Some(match api_key {
         0 => &data::produce_response::MESSAGE,
@@ -109,6 +110,10 @@ pub fn layout(api_key: i16) -> Option<&'static MessageLayout> {
         92 => &share::delete_share_group_offsets_response::MESSAGE,
         93 => &messages::StreamsGroupTopologyDescriptionUpdateResponse::LAYOUT,
         94 => &messages::UnregisterControllerResponse::LAYOUT,
+        10000 => &messages::raft::RaftVoteResponse::LAYOUT,
+        10001 => &messages::raft::RaftAppendEntriesResponse::LAYOUT,
+        10002 => &messages::raft::RaftSnapshotResponse::LAYOUT,
+        10003 => &messages::raft::RaftTransferLeaderResponse::LAYOUT,
         _ => return None,
     })
 }
