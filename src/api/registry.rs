@@ -10,8 +10,8 @@ use bytes::Bytes;
 
 use super::access::{CreateAcls, DeleteAcls, DescribeAcls};
 use super::cluster::{
-    AlterReplicaLogDirs, ApiVersions, DescribeCluster, DescribeLogDirs, DescribeQuorum, RaftAppendEntries,
-    RaftSnapshot, RaftTransferLeader, RaftVote, UnregisterBroker, UpdateFeatures,
+    AlterReplicaLogDirs, ApiVersions, DescribeCluster, DescribeLogDirs, DescribeQuorum, FetchSnapshot,
+    RaftAppendEntries, RaftSnapshot, RaftTransferLeader, RaftVote, UnregisterBroker, UpdateFeatures,
 };
 use super::configs::{AlterConfigs, DescribeConfigs, IncrementalAlterConfigs, ListConfigResources};
 use super::data::{
@@ -89,6 +89,7 @@ pub static APIS: &[Entry] = &[
     entry::<OffsetDelete>(),
     entry::<DescribeQuorum>(),
     entry::<UpdateFeatures>(),
+    entry::<FetchSnapshot>(),
     entry::<DescribeCluster>(),
     entry::<DescribeProducers>(),
     entry::<UnregisterBroker>(),
@@ -112,7 +113,7 @@ pub static NOT_SERVED: &[(&[i16], &str)] = &[
     (&[45], "reassignments come with clusters"),
     (&[48, 49], "client quotas are not served yet"),
     (&[50, 51], "SCRAM credentials are not served yet, except at formatting"),
-    (&[52, 53, 54, 59, 82], "controllers speak Raft among themselves, not KRaft's calls"),
+    (&[52, 53, 54, 82], "controllers speak Raft among themselves, not KRaft's calls"),
     (&[56, 58, 62, 63, 67, 70], "a node that is alone calls its controller directly"),
     (&[73], "replicas do not move between log directories yet"),
     (&[68, 69], "consumer groups of KIP-848 are not served yet"),

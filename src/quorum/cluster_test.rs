@@ -9,12 +9,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use kafka_protocol::protocol::{Decodable as _, Encodable as _};
 use parking_lot::Mutex;
 use tokio::time::{Instant, sleep};
 
 use super::*;
 use crate::env::net::BoxFuture;
-use crate::env::{Conn, Disk as _, Listener, Net, Seeds, Tasks};
+use crate::env::{Conn, Listener, Net, Seeds, Tasks};
+use crate::schema::api::{FetchRequest, FetchSnapshotRequest};
 use crate::schema::messages::raft::*;
 use crate::schema::metadata::TopicRecord;
 use crate::sim::clock::SimClock;
@@ -169,6 +171,14 @@ async fn answer(quorum: &Quorum, request: Bytes) -> Bytes {
             let request = RaftTransferLeaderRequest::decode(&mut body, 0).unwrap();
             quorum.raft_transfer_leader(request).await.encode(&mut out, 0).unwrap();
         }
+        1 => {
+            let request = FetchRequest::decode(&mut body, version).unwrap();
+            quorum.fetch(version, request).await.encode(&mut out, version).unwrap();
+        }
+        59 => {
+            let request = FetchSnapshotRequest::decode(&mut body, version).unwrap();
+            quorum.fetch_snapshot(request).await.encode(&mut out, version).unwrap();
+        }
         other => panic!("nobody sends {other}"),
     }
     frame::finish(&mut out, begun, 0).unwrap();
@@ -179,6 +189,16 @@ struct Machine {
     disk: SimDisk,
     directory: Uuid,
     running: Option<(Env, Quorum)>,
+}
+
+impl Machine {
+    /// With a log directory that is there for good, as formatting leaves it.
+    fn new(directory: Uuid) -> Machine {
+        let disk = SimDisk::new();
+        disk.create_dir_all(Path::new(DIR)).unwrap();
+        disk.settle();
+        Machine { disk, directory, running: None }
+    }
 }
 
 struct Cluster {
@@ -199,11 +219,7 @@ impl Cluster {
         let voters = (1..=size)
             .map(|id| (id, Voter { directory: Uuid::nil(), endpoints: vec![endpoint(id)] }))
             .collect();
-        let machine = |id| Machine {
-            disk: SimDisk::new(),
-            directory: Uuid::from_u128(1000 + id as u128),
-            running: None,
-        };
+        let machine = |id| Machine::new(Uuid::from_u128(1000 + id as u128));
         Cluster {
             net: SimNet::new(rng.split(), 5),
             clock: Arc::new(SimClock::new()),
@@ -264,6 +280,17 @@ impl Cluster {
         self.machines.get_mut(&id).unwrap().running = Some((env, quorum));
     }
 
+    /// Starts a node without a vote, which is told of one controller only.
+    async fn observe(&mut self, id: NodeId, directory: u128) {
+        let directory = Uuid::from_u128(directory);
+        self.machines.entry(id).or_insert_with(|| Machine::new(directory));
+        let env = self.env(id);
+        let config = QuorumConfig { voters: BTreeMap::new(), ..self.config(id) };
+        let bootstrap = vec![("host1".to_owned(), PORTS + 1), ("host2".to_owned(), PORTS + 2)];
+        let quorum = Quorum::observe(&env, config, bootstrap, Publisher::new()).await.unwrap();
+        self.machines.get_mut(&id).unwrap().running = Some((env, quorum));
+    }
+
     /// Ends a node without a word, and what it had not synced is lost in part.
     async fn crash(&mut self, id: NodeId) {
         let machine = self.machines.get_mut(&id).unwrap();
@@ -289,8 +316,10 @@ impl Cluster {
         &self.machines[&id].running.as_ref().unwrap().1
     }
 
+    /// Voters that run.
     fn running(&self) -> Vec<NodeId> {
-        self.machines.iter().filter(|(_, m)| m.running.is_some()).map(|(id, _)| *id).collect()
+        let running = self.machines.iter().filter(|(_, m)| m.running.is_some()).map(|(id, _)| *id);
+        running.filter(|id| self.voters.contains_key(id)).collect()
     }
 
     /// The leader that serves `among`, once all of them know it.
@@ -355,6 +384,7 @@ impl Cluster {
     fn log_start(&self, id: NodeId) -> Offset {
         match &self.quorum(id).part {
             Part::Voter(part) => part.log.with_log(|log| log.start_offset()),
+            Part::Observer(_) => 0,
         }
     }
 
@@ -565,9 +595,7 @@ fn who_lost_its_disk_is_not_the_voter_any_more() {
         let lost = cluster.running().into_iter().find(|id| *id != leader).unwrap();
         let third = cluster.running().into_iter().find(|id| *id != leader && *id != lost).unwrap();
         cluster.crash(lost).await;
-        let machine = cluster.machines.get_mut(&lost).unwrap();
-        machine.disk = SimDisk::new();
-        machine.directory = Uuid::from_u128(9999);
+        cluster.machines.insert(lost, Machine::new(Uuid::from_u128(9999)));
         cluster.start(lost).await;
         sleep(Duration::from_secs(20)).await;
         assert_eq!(cluster.quorum(lost).image().offset(), -1, "it takes nothing");
@@ -580,6 +608,93 @@ fn who_lost_its_disk_is_not_the_voter_any_more() {
         }
         cluster.start(leader).await;
         cluster.leader_of(&[leader, third]).await;
+    });
+}
+
+#[test]
+fn an_observer_follows_through_changes_of_leader_and_restarts() {
+    simulate(90..93, async |rng| {
+        let mut cluster = Cluster::started(3, rng).await;
+        let leader = cluster.leader().await;
+        cluster.propose(leader, 20).await;
+        cluster.observe(7, 7777).await;
+        let last = cluster.propose(leader, 20).await;
+        cluster.wait_for(&[7], last).await;
+        let observed = cluster.quorum(7).leader_endpoint().unwrap();
+        assert_eq!((observed.0, observed.2), (leader, PORTS + leader as u16));
+        let record = cluster.topic(0);
+        let refused = cluster.quorum(7).propose(&[record]).await;
+        assert_eq!(refused, Err(ProposeError::NotLeader(Some(leader))));
+        cluster.topics -= 1;
+        let seen = cluster.quorum(leader).describe().observers;
+        assert_eq!(
+            seen.iter().map(|o| (o.id, o.directory)).collect::<Vec<_>>(),
+            [(7, Uuid::from_u128(7777))]
+        );
+
+        cluster.crash(leader).await;
+        let next = cluster.leader().await;
+        let last = cluster.propose(next, 10).await;
+        cluster.wait_for(&[7], last).await;
+        cluster.start(leader).await;
+        cluster.crash(7).await;
+        let last = cluster.propose(next, 10).await;
+        cluster.observe(7, 7777).await;
+        cluster.wait_for(&[7], last).await;
+        cluster.assert_has_topics(7, cluster.topics);
+        assert!(cluster.log_bytes(7) == cluster.log_bytes(next));
+        cluster.stop(7).await;
+    });
+}
+
+#[test]
+fn an_observer_far_behind_gets_a_snapshot_and_writes_its_own() {
+    simulate(100..103, async |rng| {
+        let mut cluster = Cluster::started(3, rng).await;
+        let leader = cluster.leader().await;
+        cluster.observe(7, 7777).await;
+        let last = cluster.propose(leader, 5).await;
+        cluster.wait_for(&[7], last).await;
+        cluster.wait_until_named().await;
+        cluster.crash(7).await;
+        for _ in 0..3 {
+            let records: Vec<MetadataRecord> = (0..15).map(|_| cluster.topic(30_000)).collect();
+            cluster.quorum(leader).propose(&records).await.unwrap();
+        }
+        cluster.quorum(leader).snapshot().await.unwrap();
+        let deadline = Instant::now() + PATIENCE;
+        while cluster.log_start(leader) == 0 {
+            assert!(Instant::now() < deadline, "the log is not shortened");
+            sleep(Duration::from_millis(20)).await;
+        }
+        let last = cluster.propose(leader, 5).await;
+        cluster.snapshot_bytes = 1000;
+        cluster.observe(7, 7777).await;
+        cluster.wait_for(&[7], last).await;
+        let last = cluster.propose(leader, 50).await;
+        cluster.wait_for(&[7], last).await;
+        cluster.assert_has_topics(7, cluster.topics);
+        let dir = Path::new(DIR).join(METADATA_LOG_DIR);
+        let files = cluster.machines[&7].disk.list(&dir).unwrap();
+        let snapshots: Vec<&str> =
+            files.iter().map(|f| f.name.as_str()).filter(|name| name.ends_with(".checkpoint")).collect();
+        let leaders = cluster.quorum(leader).voter().unwrap().log.snapshot().unwrap().1;
+        assert!(
+            snapshots.len() == 1 && !snapshots[0].starts_with(&format!("{leaders:020}")),
+            "{snapshots:?}"
+        );
+        // From that it starts again.
+        cluster.crash(7).await;
+        cluster.observe(7, 7777).await;
+        cluster.assert_has_topics(7, cluster.topics);
+        let last = cluster.propose(leader, 5).await;
+        cluster.wait_for(&[7], last).await;
+        // With an empty disk as well.
+        cluster.crash(7).await;
+        cluster.machines.remove(&7);
+        cluster.observe(7, 7778).await;
+        cluster.wait_for(&[7], last).await;
+        cluster.assert_has_topics(7, cluster.topics);
     });
 }
 

@@ -9,7 +9,8 @@
 //!                                     commit -> state_machine -> applier -> publish -> subscribers, readers
 //! ```
 //!
-//! Controllers vote and keep the log as openraft has it; see `docs/cluster.md`. The batches are the leader's on all of
+//! A broker that is no controller is an observer: it fetches what is committed from the leader (`observer`,
+//! `serve_fetch`) and applies it by the same code. Controllers vote and keep the log as openraft has it; see `docs/cluster.md`. The batches are the leader's on all of
 //! them, to the byte.
 //!
 //! Invariants: a vote is on disk before it counts; an entry is on disk before it counts towards a commit; the image is
@@ -22,8 +23,10 @@ mod log;
 mod log_store;
 mod messages;
 mod network;
+mod observer;
 mod publish;
 mod quorum_state;
+mod serve_fetch;
 mod snapshot;
 mod state_machine;
 mod types;
@@ -38,13 +41,14 @@ use bytes::BytesMut;
 use openraft::async_runtime::watch::WatchReceiver as _;
 use openraft::errors::{ClientWriteError, RaftError};
 use openraft::{ChangeMembers, Config, Raft, ReadPolicy, ServerState, SnapshotPolicy};
+use parking_lot::Mutex;
 use thiserror::Error;
 use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::client::{ConnectionSettings, Pool};
-use crate::env::Env;
 use crate::env::disk::{put_in_place, read_file, write_beside};
+use crate::env::{Disk, Env};
 use crate::metadata::MetadataImage;
 use crate::metadata::features::METADATA_VERSION;
 use crate::metadata::versions::record_version;
@@ -54,6 +58,8 @@ use crate::types::{LeaderEpoch, Ms, NodeId, Offset};
 use answer::Reception;
 use log_store::LogStore;
 use network::{Links, Network};
+use observer::{Observer, ObserverPart};
+use serve_fetch::Seen;
 use state_machine::{SnapshotPressure, StateMachine};
 
 pub use log::MetadataLogError;
@@ -64,6 +70,9 @@ use types::{RaftId, Records, TypeConfig};
 
 /// The directory of the metadata log within its log directory.
 pub const METADATA_LOG_DIR: &str = "__cluster_metadata-0";
+
+/// The metadata log's topic, of which there is one partition.
+const CLUSTER_METADATA: &str = "__cluster_metadata";
 
 /// Most bytes of records in one proposal: what every node must be able to hold in memory at once.
 pub const PROPOSAL_BYTES_MAX: usize = 32 << 20;
@@ -199,6 +208,7 @@ struct Identity {
 #[derive(Clone)]
 enum Part {
     Voter(Arc<VoterPart>),
+    Observer(Arc<ObserverPart>),
 }
 
 /// What a controller has.
@@ -207,6 +217,12 @@ struct VoterPart {
     log: LogStore,
     links: Arc<Links>,
     reception: Reception,
+    /// Who fetches without a vote, by id and directory.
+    observers: Mutex<BTreeMap<(NodeId, Uuid), Seen>>,
+    /// A leader that has not heard from a majority for so long gives out nothing.
+    silence_max: Duration,
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
 }
 
 impl Quorum {
@@ -253,7 +269,16 @@ impl Quorum {
             raft.trigger().elect(false).await.map_err(|e| stopped(&e))?;
         }
         let (leadership, failure) = watch_raft(env, &raft, config.node_id);
-        let part = VoterPart { raft, log, links, reception: Reception::default() };
+        let part = VoterPart {
+            raft,
+            log,
+            links,
+            reception: Reception::default(),
+            observers: Mutex::default(),
+            silence_max: Duration::from_millis(config.fetch_timeout_ms),
+            disk: Arc::clone(&env.disk),
+            dir: config.log_dir.join(METADATA_LOG_DIR),
+        };
         let quorum = Quorum {
             part: Part::Voter(Arc::new(part)),
             publisher,
@@ -283,9 +308,49 @@ impl Quorum {
         Ok(quorum)
     }
 
+    /// Opens the log and follows the quorum without a vote, as a broker does that is no controller. `config.voters` are the
+    /// controllers as far as the configuration names them; `bootstrap` is asked besides for the leader, as
+    /// `controller.quorum.bootstrap.servers` says. What is in the log is applied when this returns; nobody waits for more.
+    ///
+    /// The log may not have been kept by a controller: what was not committed cannot be taken back here.
+    pub async fn observe(
+        env: &Env,
+        config: QuorumConfig,
+        bootstrap: Vec<(String, u16)>,
+        publisher: Publisher,
+    ) -> Result<Quorum, QuorumError> {
+        let (leads, leadership) = watch::channel(Leadership::default());
+        let (fails, failure) = watch::channel(None);
+        let voters = config.voters.values().filter_map(|voter| {
+            let (_, host, port) = voter.endpoints.first()?;
+            Some((Arc::from(host.as_str()), *port))
+        });
+        let places = bootstrap.iter().map(|(host, port)| (Arc::from(host.as_str()), *port)).chain(voters);
+        let places: Vec<(Arc<str>, u16)> = places.collect();
+        let identity = Arc::new(Identity {
+            cluster_id: config.cluster_id.clone(),
+            node_id: config.node_id,
+            directory_id: config.directory_id,
+        });
+        let client_id = format!("broker-{}", config.node_id);
+        let settings = ConnectionSettings { client_id: client_id.into(), ..ConnectionSettings::default() };
+        let pool = Pool::new(env, settings);
+        let opened = {
+            let (env, publisher) = (env.clone(), publisher.clone());
+            let tasks = env.tasks.clone();
+            let open = move || Observer::open(&env, config, pool, places, publisher, leads, fails);
+            tasks.run_blocking(open).await
+        };
+        let observer = opened.ok_or_else(|| QuorumError::Stopped("the node is going down".to_owned()))??;
+        let part = Part::Observer(observer.part());
+        env.tasks.spawn("metadata-observer", observer.run());
+        Ok(Quorum { part, publisher, leadership, failure, identity })
+    }
+
     fn voter(&self) -> Option<&VoterPart> {
         match &self.part {
             Part::Voter(part) => Some(part),
+            Part::Observer(_) => None,
         }
     }
 
@@ -344,10 +409,20 @@ impl Quorum {
     pub fn describe(&self) -> QuorumInfo {
         match &self.part {
             Part::Voter(part) => part.describe(self.image().offset() + 1),
+            Part::Observer(_) => {
+                let leadership = self.leadership.borrow().clone();
+                QuorumInfo {
+                    leader: leadership.leader,
+                    leader_epoch: leadership.epoch,
+                    high_watermark: self.image().offset() + 1,
+                    voters: Vec::new(),
+                    observers: Vec::new(),
+                }
+            }
         }
     }
 
-    /// Has a snapshot written now.
+    /// Has a snapshot written now. An observer writes its own by size and time only.
     pub async fn snapshot(&self) -> Result<(), QuorumError> {
         let Some(part) = self.voter() else { return Ok(()) };
         part.raft.trigger().snapshot().await.map_err(|e| QuorumError::Stopped(e.to_string()))
@@ -355,7 +430,10 @@ impl Quorum {
 
     /// Ends this node's part in order: a leader first has another voter elected, the one that has most of the log.
     pub async fn stop(&self) {
-        let Some(part) = self.voter() else { return };
+        let part = match &self.part {
+            Part::Voter(part) => part,
+            Part::Observer(part) => return part.stop(),
+        };
         if self.leadership.borrow().is_me
             && let Some(next) = part.successor()
             && part.raft.trigger().transfer_leader(next).await.is_ok()
@@ -462,6 +540,7 @@ impl VoterPart {
             };
             if voter_ids.contains(&id) { voters.push(replica) } else { observers.push(replica) }
         }
+        observers.extend(self.seen_observers());
         QuorumInfo {
             leader: metrics.current_leader.map(|id| id.0),
             leader_epoch: metrics.current_term as LeaderEpoch,
@@ -475,7 +554,7 @@ impl VoterPart {
 fn raft_config(config: &QuorumConfig, several: bool) -> Config {
     let election = config.election_timeout_ms.max(10);
     Config {
-        cluster_name: "__cluster_metadata".to_owned(),
+        cluster_name: CLUSTER_METADATA.to_owned(),
         election_timeout_min: config.fetch_timeout_ms.max(10),
         election_timeout_max: config.fetch_timeout_ms.max(10) + election,
         heartbeat_interval: (config.fetch_timeout_ms / 4).max(1),

@@ -22,6 +22,7 @@ use crate::wire::batch::Batch;
 use crate::wire::records::BatchBuilder;
 
 use super::batches::{self, control, control_key};
+use super::log::MetadataLog;
 use super::types::{Membership, Payload};
 
 const SUFFIX: &str = ".checkpoint";
@@ -57,6 +58,26 @@ pub(super) fn list(disk: &dyn Disk, dir: &Path) -> io::Result<Vec<SnapshotId>> {
         disk.list(dir)?.iter().filter_map(|entry| SnapshotId::parse(&entry.name)).collect();
     found.sort_unstable();
     Ok(found)
+}
+
+/// The newest snapshot that the log goes on from. One that came from elsewhere may lie there without the log having been
+/// emptied for it, because the node stopped between: it is removed, and comes again.
+pub(super) fn newest_that_meets(
+    disk: &dyn Disk,
+    dir: &Path,
+    log: &MetadataLog,
+) -> io::Result<Option<SnapshotId>> {
+    let mut found = list(disk, dir)?;
+    while let Some(newest) = found.pop() {
+        let goes_on_without =
+            log.start_offset() == 0 || found.iter().any(|id| log.entry_before(id.end).is_some());
+        if newest.end <= log.end_offset() || !goes_on_without {
+            return Ok(Some(newest));
+        }
+        tracing::warn!("removing a snapshot up to offset {} that was not installed", newest.end);
+        disk.remove_file(&newest.path(dir))?;
+    }
+    Ok(None)
 }
 
 /// What a snapshot holds.

@@ -69,7 +69,7 @@ impl StateMachine {
         publisher: Publisher,
         configured: Option<Membership>,
     ) -> io::Result<StateMachine> {
-        let newest = newest_that_meets(&*disk, &dir, &log)?;
+        let newest = log.with_log(|log| snapshot::newest_that_meets(&*disk, &dir, log))?;
         let mut machine = StateMachine {
             shared: Arc::new(Shared {
                 disk,
@@ -148,30 +148,6 @@ impl StateMachine {
         self.applied = Some(entry.log_id);
         Ok(Applied { offset: self.applier.image().offset() })
     }
-}
-
-/// The newest snapshot that the log goes on from. One that came from elsewhere may lie there without the log having been
-/// emptied for it, because the node stopped between: it is removed, and comes again.
-fn newest_that_meets(
-    disk: &dyn Disk,
-    dir: &std::path::Path,
-    log: &LogStore,
-) -> io::Result<Option<SnapshotId>> {
-    let mut found = snapshot::list(disk, dir)?;
-    let older = |found: &[SnapshotId]| {
-        let starts_at_zero = log.with_log(|log| log.start_offset()) == 0;
-        starts_at_zero || found.iter().any(|id| log.with_log(|log| log.entry_before(id.end)).is_some())
-    };
-    while let Some(newest) = found.pop() {
-        let end = log.with_log(|log| log.end_offset());
-        if newest.end > end && older(&found) {
-            tracing::warn!(end, "removing a snapshot up to offset {} that was not installed", newest.end);
-            disk.remove_file(&newest.path(dir))?;
-            continue;
-        }
-        return Ok(Some(newest));
-    }
-    Ok(None)
 }
 
 impl RaftStateMachine<TypeConfig> for StateMachine {

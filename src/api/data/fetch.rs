@@ -26,13 +26,21 @@ pub struct Fetch;
 impl Served for Fetch {
     const KEY: i16 = 1;
     const VERSIONS: std::ops::RangeInclusive<i16> = 4..=18;
-    const ON: On = On::Broker;
+    const ON: On = On::Both;
 
     fn begin(cx: RequestContext, mut body: Bytes) -> Answer {
         let request = match FetchRequest::decode(&mut body, cx.version) {
             Ok(request) => request,
             Err(e) => return Answer::Close(format!("the fetch cannot be read: {e:#}")),
         };
+        if cx.connection.listener.is_controller {
+            // Controllers have one log to give: the metadata's.
+            let answer = Box::pin(async move {
+                let response = cx.broker.quorum.fetch(cx.version, request).await;
+                Response::encode(&cx, &response)
+            });
+            return Answer::Later { answer, overlaps: false };
+        }
         let (plan, pass) = match Pass::new(&cx, &request) {
             Ok(planned) => planned,
             Err(error) => {
