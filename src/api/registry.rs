@@ -146,9 +146,8 @@ pub fn begin(broker: &Arc<Broker>, connection: &Arc<ConnectionInfo>, frame: Byte
         Err(e) => return Answer::Close(format!("the request's header cannot be read: {e}")),
     };
     let (key, version) = (header.api.key, header.version);
-    let served = find(key)
-        .or_else(|| find_private(key))
-        .filter(|entry| entry.is_served(broker, &connection.listener));
+    let served =
+        find(key).or_else(|| find_private(key)).filter(|entry| entry.is_served(broker, &connection.listener));
     let Some(entry) = served else {
         return Answer::Close(format!("{} is not served on {}", header.api.name, connection.listener.name));
     };

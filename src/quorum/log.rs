@@ -359,6 +359,7 @@ impl MetadataLog {
     }
 
     /// Offset of an entry's first record.
+    #[cfg(test)]
     pub(super) fn base_offset_of(&self, index: u64) -> Option<Offset> {
         Some(self.slot(index)?.base)
     }

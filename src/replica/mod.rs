@@ -30,7 +30,8 @@ pub use alter_partition::{AlterPartition, IsrChange};
 pub use fetcher::{Endpoints, FetcherSettings};
 pub use leader_endpoint::{
     Asked, BoundsAnswer, EndpointError, EpochEndAnswer, FetchedFrom, FetchedPartition, FollowerFetchAnswer,
-    FollowerFetchRequest, LeaderEndpoint, REPLICA_SYNCED_KEY, ReplicaSynced, SYNCED_END_OFFSET_TAG, SyncedPartition,
+    FollowerFetchRequest, LeaderEndpoint, REPLICA_SYNCED_KEY, ReplicaSynced, SYNCED_END_OFFSET_TAG,
+    SyncedPartition,
 };
 pub use manager::{ReplicaManager, TopicReplicas};
 pub use partition::{

@@ -39,7 +39,7 @@ impl Served for Fetch {
                 let response = cx.broker.quorum.fetch(cx.version, request).await;
                 Response::encode(&cx, &response)
             });
-            return Answer::Later { answer, overlaps: false };
+            return Answer::Later { answer, wait: Wait::Parked };
         }
         let (plan, pass) = match Pass::new(&cx, &request) {
             Ok(planned) => planned,
