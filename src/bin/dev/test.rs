@@ -1,5 +1,5 @@
 //! `cargo dev test`: the README's second command. Builds, installs what real clients need, runs every test,
-//! and every fuzz target for a minute.
+//! and every fuzz target for half a minute.
 //!
 //! The last line is the sum, alone: `N passed, N failed, N skipped`. In CI (`CI=true`) a compatibility test that was
 //! skipped fails the run: there, everything can be installed.
@@ -99,7 +99,7 @@ pub(crate) fn run(args: &Args) -> bool {
             Some(false) => rust.failed += 1,
             None => {}
         }
-        match fuzz::a_minute_each() {
+        match fuzz::briefly() {
             Ok((clean, failed)) => fuzzed = Count { passed: clean, failed, skipped: 0 },
             Err(why) => {
                 println!("{why}");
