@@ -41,17 +41,16 @@ impl Checker for TopicsKept {
                 self.topics.insert(*topic, Is::InDoubt);
             }
             Event::Created(topic) => {
-                if self.topics.insert(*topic, Is::There) == Some(Is::Gone) {
+                let before = self.topics.insert(*topic, Is::There);
+                if before == Some(Is::Gone) {
                     return Err(format!("topic {topic} was removed and is there"));
                 }
             }
             Event::Deleted(topic) => {
                 self.topics.insert(*topic, Is::Gone);
             }
-            Event::Missing(topic) => {
-                if self.topics.get(topic) == Some(&Is::There) {
-                    return Err(format!("topic {topic} was created and is not known"));
-                }
+            Event::Missing(topic) if self.topics.get(topic) == Some(&Is::There) => {
+                return Err(format!("topic {topic} was created and is not known"));
             }
             Event::PowerLost if !self.promises.fsync => self.may_have_lost.extend(self.topics.keys()),
             Event::Counted { topic, acked, sent, end } => {

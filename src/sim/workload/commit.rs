@@ -119,11 +119,7 @@ pub(super) async fn fetch(
     client: &mut Client,
     slot: Slot,
 ) -> io::Result<Offset> {
-    let topic = OffsetFetchRequestTopic {
-        name: kafka_topic(slot.0),
-        partition_indexes: vec![slot.1],
-        ..OffsetFetchRequestTopic::default()
-    };
+    let topic = OffsetFetchRequestTopic { name: kafka_topic(slot.0), partition_indexes: vec![slot.1] };
     let request = OffsetFetchRequest {
         group_id: group_id(group),
         topics: Some(vec![topic]),

@@ -266,11 +266,7 @@ impl Reader {
 async fn list_offset(client: &mut Client, slot: Slot, timestamp: i64) -> io::Result<Offset> {
     let partition =
         ListOffsetsPartition { partition_index: slot.1, timestamp, ..ListOffsetsPartition::default() };
-    let topic = ListOffsetsTopic {
-        name: kafka_topic(slot.0),
-        partitions: vec![partition],
-        ..ListOffsetsTopic::default()
-    };
+    let topic = ListOffsetsTopic { name: kafka_topic(slot.0), partitions: vec![partition] };
     let request =
         ListOffsetsRequest { replica_id: (-1).into(), topics: vec![topic], ..ListOffsetsRequest::default() };
     let answer = client.call(LIST_OFFSETS_VERSION, &request).await?;
