@@ -1,7 +1,7 @@
 //! Listening sockets.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,12 +15,6 @@ use crate::env::{Env, Listener};
 /// How long to wait before accepting again when the process is out of file descriptors.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(20);
 
-/// The send buffer towards this machine itself, where a round trip takes some 20 us. A larger one is filled far ahead of
-/// the reader, and both ends touch cold memory: with the megabytes that the system grows it to, hot fetches took twice
-/// the processor time at half the rate. Not smaller: Linux doubles it, and takes more to send once a third is free, which
-/// with one packet of 64 KiB under way must be the case. Else each packet waits until the reader's system acknowledges it
-/// by itself, after 40 ms; 48 KiB halved the rate, and 32 KiB took it to nothing.
-const LOOPBACK_SEND_BYTES: usize = 64 * 1024;
 /// `socket.send.buffer.bytes` as it is by default.
 const SEND_BYTES_DEFAULT: usize = 102_400;
 
@@ -75,7 +69,7 @@ impl Server {
                 };
                 let admitted = accepted.and_then(|conn| {
                     let peer = conn.peer_addr()?;
-                    if let Some(bytes) = send_buffer(self.send_buffer_bytes, peer.ip()) {
+                    if let Some(bytes) = send_buffer(self.send_buffer_bytes) {
                         conn.set_send_buffer(bytes)?;
                     }
                     Ok((conn, peer, limits.admit(peer.ip())))
@@ -102,14 +96,10 @@ impl Server {
     }
 }
 
-/// The send buffer for a peer, from `socket.send.buffer.bytes`; `None` leaves it to the system. For peers elsewhere it is
-/// left to it by default too: it follows the distance, which a fixed size cannot.
-fn send_buffer(configured: i32, peer: IpAddr) -> Option<usize> {
-    let configured = usize::try_from(configured).ok()?;
-    if peer.to_canonical().is_loopback() {
-        return Some(configured.min(LOOPBACK_SEND_BYTES));
-    }
-    (configured != SEND_BYTES_DEFAULT).then_some(configured)
+/// The send buffer, from `socket.send.buffer.bytes`; `None` leaves it to the system, as the default does too: there it
+/// follows the distance, which a fixed size cannot, and hot fetches are fastest with it.
+fn send_buffer(configured: i32) -> Option<usize> {
+    usize::try_from(configured).ok().filter(|&bytes| bytes != SEND_BYTES_DEFAULT)
 }
 
 #[cfg(test)]
@@ -117,17 +107,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn send_buffers_are_small_towards_this_machine_and_follow_the_distance_elsewhere() {
-        let near = ["127.0.0.1", "127.3.2.1", "::1", "::ffff:127.0.0.1"];
-        let far = ["10.0.0.1", "::ffff:10.0.0.1", "2001:db8::1"];
-        let all = |peers: &[&str], configured| -> Vec<Option<usize>> {
-            peers.iter().map(|peer| send_buffer(configured, peer.parse().unwrap())).collect()
-        };
-        assert_eq!(all(&near, 102_400), [Some(65_536); 4]);
-        assert_eq!(all(&near, 4096), [Some(4096); 4]);
-        assert_eq!(all(&near, -1), [None; 4]);
-        assert_eq!(all(&far, 102_400), [None; 3]);
-        assert_eq!(all(&far, 1 << 20), [Some(1 << 20); 3]);
-        assert_eq!(all(&far, -1), [None; 3]);
+    fn send_buffers_are_the_systems_unless_they_are_configured() {
+        assert_eq!([102_400, -1].map(send_buffer), [None; 2]);
+        assert_eq!([4096, 1 << 20].map(send_buffer), [Some(4096), Some(1 << 20)]);
     }
 }
