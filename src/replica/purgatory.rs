@@ -3,8 +3,9 @@
 //! A waiter belongs to whoever waits; partitions hold a reference and tell it. Wakers are called outside of any
 //! partition's lock. Nothing here has a timer: who waits brings a deadline of its own.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -15,6 +16,8 @@ use crate::types::{ErrorCode, Offset};
 /// What a connection's fetches wait with. A connection has one, for all its fetches: only one of them is under way at a
 /// time, so a partition needs to know it only once however often it is asked.
 pub struct FetchWaiter {
+    /// Counts up over the life of the process: waiters are told in this order, the same in every run.
+    id: u64,
     /// Bytes that are still missing before the wait is worth ending.
     missing: AtomicI64,
     /// The connection is gone.
@@ -25,7 +28,9 @@ pub struct FetchWaiter {
 impl FetchWaiter {
     /// A waiter that nobody wakes yet.
     pub fn new() -> Arc<FetchWaiter> {
+        static NEXT_ID: AtomicU64 = AtomicU64::new(0);
         Arc::new(FetchWaiter {
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             missing: AtomicI64::new(0),
             dead: AtomicBool::new(false),
             notify: Arc::default(),
@@ -58,32 +63,30 @@ impl FetchWaiter {
     }
 }
 
-/// The fetches that wait at one partition.
+/// How many waiters a partition has before it looks for the first time whether some of them are gone.
+const SWEEP_FROM: usize = 4;
+
+/// The fetches that wait at one partition. Thousands may, and each that comes or goes costs little.
 #[derive(Default)]
 pub(super) struct WaitingFetches {
-    waiters: Vec<Arc<FetchWaiter>>,
+    waiters: BTreeMap<u64, Arc<FetchWaiter>>,
+    /// With so many, those that are gone are looked for.
+    sweep_at: usize,
 }
 
 impl WaitingFetches {
     pub(super) fn add(&mut self, waiter: &Arc<FetchWaiter>) {
-        if self.waiters.iter().any(|known| Arc::ptr_eq(known, waiter)) {
-            return;
+        if self.waiters.len() >= self.sweep_at.max(SWEEP_FROM) && !self.waiters.contains_key(&waiter.id) {
+            // At an idle partition only connections that are gone could make it grow for ever.
+            self.waiters.retain(|_, known| !known.dead.load(Ordering::Acquire));
+            self.sweep_at = 2 * self.waiters.len();
         }
-        if self.waiters.len() == self.waiters.capacity() {
-            // About to grow: at an idle partition only connections that are gone could make it grow for ever.
-            self.waiters.retain(|known| !known.dead.load(Ordering::Acquire));
-        }
-        self.waiters.push(Arc::clone(waiter));
+        self.waiters.entry(waiter.id).or_insert_with(|| Arc::clone(waiter));
     }
 
     /// Forgets a waiter that waits no more.
-    pub(super) fn forget(&mut self, waiter: &Arc<FetchWaiter>) {
-        if let Some(at) = self.waiters.iter().position(|known| Arc::ptr_eq(known, waiter)) {
-            self.waiters.swap_remove(at);
-            if self.waiters.is_empty() {
-                self.waiters = Vec::new();
-            }
-        }
+    pub(super) fn forget(&mut self, waiter: &FetchWaiter) {
+        self.waiters.remove(&waiter.id);
     }
 
     /// How many waiters there are.
@@ -94,14 +97,14 @@ impl WaitingFetches {
     /// Tells every waiter that `bytes` more can be read; those that have enough are forgotten.
     pub(super) fn arrived(&mut self, bytes: i64) {
         if !self.waiters.is_empty() {
-            self.waiters.retain(|waiter| !waiter.arrived(bytes));
+            self.waiters.retain(|_, waiter| !waiter.arrived(bytes));
         }
     }
 
     /// Wakes every waiter, whatever it waits for.
     pub(super) fn wake_all(&mut self) {
         self.arrived(i64::MAX / 2);
-        self.waiters = Vec::new();
+        self.waiters.clear();
     }
 }
 
@@ -254,7 +257,7 @@ mod tests {
             fetches.add(&waiter);
             waiter.retire();
         }
-        assert!(fetches.waiters.len() <= 8, "{} are kept", fetches.waiters.len());
+        assert!(fetches.len() <= 8, "{} are kept", fetches.len());
     }
 
     #[tokio::test]
