@@ -48,8 +48,14 @@ use crate::env::disk::{read_exact_at, read_file};
 use crate::types::Offset;
 use crate::wire::batch::{Batch, BatchHeader, HEADER_BYTES, LOG_OVERHEAD_BYTES};
 
-/// Bytes that recovery reads at once.
-const CHUNK: usize = 1 << 20;
+/// Bytes that recovery reads at once: they are still in a processor's cache when their checksum is made.
+const CHUNK: usize = 256 << 10;
+/// What is read at once of a log of which only the batches' headers count, while batches are small.
+const HEADERS_CHUNK: usize = 64 << 10;
+/// From this size on batches are passed over, and their headers are read one by one.
+const PASS_OVER_FROM: u32 = 16 << 10;
+/// What is read then.
+const HEADER_READ: usize = 512;
 /// The largest batch that recovery believes in. Larger ones cannot be appended.
 const BATCH_BYTES_MAX: usize = 1 << 30;
 /// The largest producer snapshot that is read.
@@ -555,45 +561,57 @@ struct Chunks {
     file: Arc<dyn File>,
     size: u32,
     at: u32,
+    /// How much of the buffer is of the file, from `at` on.
+    filled: usize,
     buffer: Vec<u8>,
 }
 
 impl Chunks {
     fn new(file: Arc<dyn File>, size: u32) -> Chunks {
-        Chunks { file, size, at: 0, buffer: Vec::new() }
+        Chunks { file, size, at: 0, filled: 0, buffer: Vec::new() }
+    }
+
+    /// What is here of the bytes from `position` on.
+    fn inside(&self, position: u32) -> &[u8] {
+        let from = position.checked_sub(self.at).map(|from| from as usize);
+        from.and_then(|from| self.buffer[..self.filled].get(from..)).unwrap_or_default()
     }
 
     /// Bytes from `position` on: at least the whole batch that begins there, if the file holds it.
     fn at(&mut self, position: u32) -> std::io::Result<&[u8]> {
-        let have = (self.at + self.buffer.len() as u32).saturating_sub(position) as usize;
-        let known = position >= self.at && have > 0;
         let needs = |bytes: &[u8]| {
-            let Some(length) = bytes.get(8..LOG_OVERHEAD_BYTES) else { return LOG_OVERHEAD_BYTES };
+            let Some(length) = bytes.get(8..LOG_OVERHEAD_BYTES) else { return HEADER_BYTES };
             let length = i32::from_be_bytes([length[0], length[1], length[2], length[3]]);
-            usize::try_from(length).map_or(0, |n| (n + LOG_OVERHEAD_BYTES).min(BATCH_BYTES_MAX))
+            usize::try_from(length)
+                .map_or(0, |n| (n + LOG_OVERHEAD_BYTES).min(BATCH_BYTES_MAX))
+                .max(HEADER_BYTES)
         };
         let left = (self.size - position) as usize;
-        let mut need = CHUNK.min(left);
-        if known {
-            let inside = &self.buffer[(position - self.at) as usize..];
-            if inside.len() >= left || needs(inside) <= inside.len() && inside.len() >= HEADER_BYTES {
-                need = 0;
-            }
-        }
-        if need > 0 {
-            self.fill(position, need)?;
-            let wanted = needs(&self.buffer).min(left);
-            if wanted > self.buffer.len() {
+        let inside = self.inside(position);
+        if inside.len() < needs(inside).min(left) {
+            self.fill(position, CHUNK.min(left))?;
+            let wanted = needs(self.inside(position)).min(left);
+            if wanted > self.filled {
                 self.fill(position, wanted)?;
             }
         }
-        Ok(&self.buffer[(position - self.at) as usize..])
+        Ok(self.inside(position))
     }
 
+    /// Reads `len` bytes from `position` on. What of them is here already is kept.
     fn fill(&mut self, position: u32, len: usize) -> std::io::Result<()> {
-        self.buffer.resize(len, 0);
-        self.at = position;
-        read_exact_at(&*self.file, u64::from(position), &mut self.buffer)
+        let kept = self.inside(position).len().min(len);
+        if kept > 0 {
+            let from = (position - self.at) as usize;
+            self.buffer.copy_within(from..from + kept, 0);
+        }
+        (self.at, self.filled) = (position, kept);
+        if self.buffer.len() < len {
+            self.buffer.resize(len, 0);
+        }
+        read_exact_at(&*self.file, u64::from(position) + kept as u64, &mut self.buffer[kept..len])?;
+        self.filled = len;
+        Ok(())
     }
 }
 
@@ -745,24 +763,63 @@ fn replay_segment(
 ) -> Result<(), StorageError> {
     let path = files.path(segment.base, LOG);
     let file = segment.file(files)?;
-    let mut reader = Chunks::new(file, segment.size);
+    let mut headers = Headers::new(file.clone(), segment.size);
+    let mut whole = Vec::new();
     let mut position = begin;
     while position < segment.size {
-        let bytes = reader.at(position).at(&path)?;
+        let raw = headers.at(position).at(&path)?;
         let corrupt =
             |why: String| StorageError::Corrupt { path: path.clone(), position: u64::from(position), why };
-        let batch = Batch::first_of(bytes).map_err(|e| corrupt(e.to_string()))?;
-        let header = batch.header();
-        if header.last_offset() >= offsets.end {
+        let (Some(at), Some(header)) =
+            (plausible(raw, segment.base, position, segment.size), BatchHeader::new(raw))
+        else {
+            return Err(corrupt("no batch begins where one should".to_owned()));
+        };
+        if at.last_offset >= offsets.end {
             break;
         }
-        if header.has_producer_id() && header.last_offset() >= offsets.start {
-            let completed = state.replay(&batch).map_err(|e: ReplayError| corrupt(e.to_string()))?;
+        if header.has_producer_id() && at.last_offset >= offsets.start {
+            let completed = if header.is_control() {
+                whole.resize(at.bytes as usize, 0);
+                read_exact_at(&*file, u64::from(position), &mut whole).at(&path)?;
+                let batch = Batch::first_of(&whole).map_err(|e| corrupt(e.to_string()))?;
+                state.replay(&batch).map_err(|e: ReplayError| corrupt(e.to_string()))?
+            } else {
+                state.apply(header, None)
+            };
             if let Some(txn) = completed.filter(|txn| txn.aborted) {
                 ended.push(AbortedTxn::from(txn));
             }
         }
-        position += batch.bytes().len() as u32;
+        position += at.bytes;
+        headers.passed(at.bytes);
     }
     Ok(())
+}
+
+/// Reads headers one after another: together with what lies between them where that is little.
+struct Headers {
+    chunks: Chunks,
+    /// What the next read brings at least.
+    read: usize,
+}
+
+impl Headers {
+    fn new(file: Arc<dyn File>, size: u32) -> Headers {
+        Headers { chunks: Chunks::new(file, size), read: HEADER_READ }
+    }
+
+    /// A batch of so many bytes lay before the next header.
+    fn passed(&mut self, bytes: u32) {
+        self.read = if bytes < PASS_OVER_FROM { HEADERS_CHUNK } else { HEADER_READ };
+    }
+
+    /// Bytes from `position` on: the whole header, if the file holds it.
+    fn at(&mut self, position: u32) -> std::io::Result<&[u8]> {
+        let left = (self.chunks.size - position) as usize;
+        if self.chunks.inside(position).len() < HEADER_BYTES.min(left) {
+            self.chunks.fill(position, self.read.min(left))?;
+        }
+        Ok(self.chunks.inside(position))
+    }
 }
