@@ -46,12 +46,8 @@ impl Partition {
         state.sync_notices = Some(Arc::clone(notices));
         let view = view(&mut state).map_err(|fault| self.failed(&mut state, &fault))?;
         // What was appended under another leader must be synced too before it counts.
-        let sync =
-            self.settings.load().durability == Durability::Fsync && state.is_dirty() && state.sync_wanted();
-        drop(state);
-        if sync {
-            self.shared.syncer.request(Arc::clone(self));
-        }
+        let sync = self.settings.load().durability == Durability::Fsync && state.is_dirty();
+        self.unlock(state, sync);
         Ok(view)
     }
 
@@ -75,12 +71,8 @@ impl Partition {
             return Err(self.failed(&mut state, &fault));
         }
         let view = view(&mut state).map_err(|fault| self.failed(&mut state, &fault))?;
-        let sync =
-            self.settings.load().durability == Durability::Fsync && state.is_dirty() && state.sync_wanted();
-        drop(state);
-        if sync {
-            self.shared.syncer.request(Arc::clone(self));
-        }
+        let sync = self.settings.load().durability == Durability::Fsync && state.is_dirty();
+        self.unlock(state, sync);
         Ok(view)
     }
 
@@ -154,10 +146,6 @@ impl State {
             Role::NotLeader { epoch, .. } if epoch == wanted => Ok(()),
             _ => Err(FollowError::NotFollowing),
         }
-    }
-
-    fn is_dirty(&mut self) -> bool {
-        self.log_if_any().is_some_and(|log| log.synced_end_offset() < log.log_end_offset())
     }
 
     /// The leader's high watermark, as far as the log has come, and its log start. A new leader may know less of the high

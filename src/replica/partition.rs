@@ -350,13 +350,8 @@ impl Partition {
         if flush_is_due && append.acks != Acks::None && state.log().synced_end_offset() < end {
             state.flushes.add(end, append.index, wait.get());
         }
-        let sync = flush_is_due || settings.durability == Durability::Fsync;
-        let dirty = state.log().synced_end_offset() < state.log().log_end_offset();
-        let ask = sync && dirty && state.sync_wanted();
-        drop(state);
-        if ask {
-            self.shared.syncer.request(Arc::clone(self));
-        }
+        let sync = (flush_is_due || settings.durability == Durability::Fsync) && state.is_dirty();
+        self.unlock(state, sync);
         Ok(Appended {
             first_offset: info.first_offset,
             last_offset: info.last_offset,
@@ -436,11 +431,8 @@ impl Partition {
         let rules = self.rules(&self.settings.load());
         self.advance(&mut state, &rules);
         // What a crash of the process has left unsynced must be synced before it may be read.
-        let (end, synced) = (state.log().log_end_offset(), state.log().synced_end_offset());
-        if rules.durability == Durability::Fsync && synced < end && state.sync_wanted() {
-            drop(state);
-            self.shared.syncer.request(Arc::clone(self));
-        }
+        let sync = rules.durability == Durability::Fsync && state.is_dirty();
+        self.unlock(state, sync);
     }
 
     pub(super) fn rules(&self, settings: &PartitionSettings) -> Rules {
@@ -606,10 +598,15 @@ impl Partition {
 
     /// Has the log synced, as soon as the syncer can.
     pub(super) fn request_sync(self: &Arc<Self>) {
-        let ask = {
-            let mut state = self.state.lock();
-            state.log.is_some() && state.sync_wanted()
-        };
+        let state = self.state.lock();
+        let sync = state.log.is_some();
+        self.unlock(state, sync);
+    }
+
+    /// Ends a use of the state; with `sync`, the log is synced as soon as the syncer can, which takes the lock itself.
+    pub(super) fn unlock(self: &Arc<Self>, mut state: MutexGuard<'_, State>, sync: bool) {
+        let ask = sync && state.sync_wanted();
+        drop(state);
         if ask {
             self.shared.syncer.request(Arc::clone(self));
         }
@@ -774,8 +771,13 @@ impl State {
         }
     }
 
+    /// True if records are appended that are not synced yet.
+    pub(super) fn is_dirty(&self) -> bool {
+        self.log.as_ref().is_some_and(|log| log.synced_end_offset() < log.log_end_offset())
+    }
+
     /// True if a sync has to be asked for: none is queued, and none runs that could ask by itself.
-    pub(super) fn sync_wanted(&mut self) -> bool {
+    fn sync_wanted(&mut self) -> bool {
         let (next, ask) = match self.sync {
             SyncState::Idle => (SyncState::Queued, true),
             SyncState::Queued => (SyncState::Queued, false),
