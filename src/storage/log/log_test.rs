@@ -1,12 +1,15 @@
+use std::io::IoSlice;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::*;
 use crate::env::Disk;
+use crate::env::disk::OpenMode;
 use crate::sim::disk::{Call, Fault, SimDisk};
+use crate::storage::ReadError;
 use crate::storage::manager::{Manager, ManagerConfig};
-use crate::storage::validate::validate;
+use crate::storage::validate::{AppendOrigin, validate};
 use crate::types::Rng;
 use crate::wire::batch::batches;
 use crate::wire::records::BatchBuilder;
