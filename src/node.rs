@@ -136,8 +136,14 @@ impl Node {
 
         let epoch = register(env, setup, &controller, &endpoints, &features).await?;
         publisher.subscribe(Box::new({
-            let replicas = Arc::clone(&replicas);
-            move |delta, image| replicas.apply(image, delta)
+            let (replicas, mut strays_are_known) = (Arc::clone(&replicas), false);
+            move |delta, image| {
+                replicas.apply(image, delta);
+                if !strays_are_known && image.offset() >= epoch {
+                    strays_are_known = true;
+                    replicas.set_strays_aside(image);
+                }
+            }
         }));
         coordinators::subscribe(&publisher, &broker);
         maintenance::start(env, &config, &layers, &replicas);
@@ -428,3 +434,7 @@ mod clients_gone;
 #[cfg(test)]
 #[path = "node/topic_again_test.rs"]
 mod topic_again;
+
+#[cfg(test)]
+#[path = "node/strays_test.rs"]
+mod strays;

@@ -98,6 +98,26 @@ impl ReplicaManager {
         }
     }
 
+    /// Sets logs aside that `image` gives to no partition of this broker, as Kafka's brokers do at the start: the topic was
+    /// deleted, or moved away, while this broker could not take part. To be called once, after [`ReplicaManager::apply`] of
+    /// an image that is as new as the broker's registration: no topic that had logs here before is missing from it.
+    pub fn set_strays_aside(&self, image: &MetadataImage) {
+        let is_here = |name: &TopicPartition, id: Option<TopicId>| {
+            let topic = match id {
+                Some(id) => image.topics().get_by_id(id).filter(|topic| topic.name == name.topic),
+                // Nothing was ever promised of a log whose topic id is not durable; the topic may have it.
+                None => image.topics().get(&name.topic),
+            };
+            topic.and_then(|topic| topic.partition(name.partition)).is_some_and(|p| p.is_on(self.node_id))
+        };
+        let count = self.logs.set_strays_aside(is_here, || self.rng.lock().uuid());
+        if count > 0 {
+            tracing::warn!(
+                "{count} logs are of no topic here and were set aside; remove them if they are not needed"
+            );
+        }
+    }
+
     fn known_high_watermark(&self, name: &TopicPartition) -> Option<Offset> {
         self.high_watermarks.get_or_init(|| self.logs.read_high_watermarks()).get(name).copied()
     }

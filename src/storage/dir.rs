@@ -190,9 +190,10 @@ impl LogDir {
         Ok(())
     }
 
-    /// Takes note of what the checkpoint on disk says of a log.
-    pub(super) fn set_durable_start(&self, tp: &TopicPartition, start: Offset) {
-        self.table.lock().marks.entry(tp.clone()).or_default().durable_start = start;
+    /// Takes note of what the checkpoints on disk say of a log that is not opened yet, so that they go on saying it.
+    pub(super) fn note_found(&self, tp: &TopicPartition, recovery_point: Offset, start: Offset) {
+        let marks = Marks { recovery_point, start, durable_start: start, registration: 0 };
+        self.table.lock().marks.insert(tp.clone(), marks);
     }
 
     pub(super) fn marks(&self, tp: &TopicPartition) -> Option<Marks> {

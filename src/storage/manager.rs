@@ -8,9 +8,9 @@
 //! # Directories
 //!
 //! * `topic-partition`: a log. `topic-partition.<uuid>-delete`: removed when it is found. `….<uuid>-future`:
-//!   a log on its way to this directory; listed, not opened. `….<uuid>-stray`: set aside by an operator's or
-//!   broker's decision; left alone. `__cluster_metadata-0` is not the manager's. Anything else is left alone
-//!   with a warning.
+//!   a log on its way to this directory; listed, not opened. `….<uuid>-stray`: set aside, because no topic has it
+//!   any more ([`Manager::set_strays_aside`]); left alone until the operator removes it. `__cluster_metadata-0` is not
+//!   the manager's. Anything else is left alone with a warning.
 //! * A directory that fails is offline with all logs in it until the node starts again; the others go on.
 //! * The mark of an orderly stop is taken away, durably, before anything else is done.
 
@@ -243,7 +243,7 @@ impl Manager {
                 let point = points.get(&tp).copied();
                 let start = starts.get(&tp).copied();
                 if let Some(start) = start {
-                    dir.set_durable_start(&tp, start);
+                    dir.note_found(&tp, point.unwrap_or(0), start);
                 }
                 dir.count_log();
                 let entry = Entry {
@@ -446,16 +446,71 @@ impl Manager {
     /// Gives the directory of a log that nobody has asked for a name with `-stray`: its topic is gone, or
     /// another topic has its name. Its bytes stay for the operator. Blocks.
     pub fn set_aside(&self, tp: &TopicPartition, unique: Uuid) -> Result<(), StorageError> {
+        match self.rename_to_stray(tp, unique)? {
+            Some((dir, _)) => sync_names(&dir),
+            None => Ok(()),
+        }
+    }
+
+    /// Sets aside every log that nobody has asked for and that is not `wanted`, by its name and by the topic id in its
+    /// directory, if that has one. What fails is left for the next start. Gives back how many were set aside.
+    ///
+    /// To be called once it is known which logs this broker should have, and while nobody asks for logs. Blocks.
+    pub fn set_strays_aside(
+        &self,
+        wanted: impl Fn(&TopicPartition, Option<TopicId>) -> bool,
+        mut unique: impl FnMut() -> Uuid,
+    ) -> usize {
+        let found: Vec<(TopicPartition, Arc<LogDir>)> =
+            self.state.lock().found.iter().map(|(tp, entry)| (tp.clone(), entry.dir.clone())).collect();
+        let mut renamed: Vec<Arc<LogDir>> = Vec::new();
+        let mut count = 0;
+        for (tp, dir) in found.into_iter().filter(|(_, dir)| !dir.is_failed()) {
+            let path = dir.path().join(tp.to_string());
+            let outcome = dir
+                .watch(checkpoint::read_partition_metadata(&**dir.disk(), &path))
+                .map(|id| (id, wanted(&tp, id)))
+                .and_then(|(id, wanted)| match wanted {
+                    true => Ok(None),
+                    false => Ok(self.rename_to_stray(&tp, unique())?.map(|(_, to)| (id, to))),
+                });
+            match outcome {
+                Ok(None) => {}
+                Ok(Some((id, to))) => {
+                    let (from, to, id) = (path.display(), to.display(), id.unwrap_or(TopicId::NIL));
+                    tracing::warn!("log in {from} is of no topic here (id {id}) and renamed to {to}");
+                    count += 1;
+                    if !renamed.iter().any(|other| Arc::ptr_eq(other, &dir)) {
+                        renamed.push(dir);
+                    }
+                }
+                Err(error) => tracing::error!("log in {} cannot be set aside: {error}", path.display()),
+            }
+        }
+        for dir in renamed {
+            // A failure has taken the directory offline and said so; without the sync, the next start does it again.
+            let _ = sync_names(&dir);
+        }
+        count
+    }
+
+    /// Takes the name of a log that nobody has asked for, which the caller makes durable. Gives back the directory it is
+    /// in and its new path; `None` if there is no such log.
+    fn rename_to_stray(
+        &self,
+        tp: &TopicPartition,
+        unique: Uuid,
+    ) -> Result<Option<(Arc<LogDir>, PathBuf)>, StorageError> {
         let entry = {
             let mut state = self.state.lock();
             state.recovered.remove(tp);
             state.found.remove(tp)
         };
-        let Some(entry) = entry else { return Ok(()) };
+        let Some(entry) = entry else { return Ok(None) };
         entry.dir.unregister(tp);
         entry.dir.discount_log();
-        rename_dir(&entry.dir, tp, unique, "stray")?;
-        sync_names(&entry.dir)
+        let to = rename_dir(&entry.dir, tp, unique, "stray")?;
+        Ok(Some((entry.dir, to)))
     }
 
     /// Does what is due in the directories (checkpoints, removal of files) and says what is due in logs. To

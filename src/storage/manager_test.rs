@@ -1,4 +1,9 @@
 use super::*;
+use crate::sim::disk::SimDisk;
+use crate::storage::AppendBy;
+use crate::storage::validate::{AppendOrigin, validate};
+use crate::types::Rng;
+use crate::wire::records::BatchBuilder;
 
 #[test]
 fn names_of_directories() {
@@ -17,4 +22,135 @@ fn names_of_directories() {
 #[test]
 fn recovery_points_are_written_every_second_where_logs_are_few() {
     assert_eq!([0, 1, 1000, 10_000, 60_000].map(points_interval_ms), [1000, 1000, 1000, 10_000, 60_000]);
+}
+
+const NOW: Ms = 1_700_000_000_000;
+
+fn open(disk: &SimDisk) -> Manager {
+    let manager =
+        Manager::open(Arc::new(disk.clone()), &[PathBuf::from("/data")], ManagerConfig::default(), NOW)
+            .unwrap();
+    manager.recover_here(|_| Arc::new(LogConfig::default()));
+    manager
+}
+
+fn id_of(topic: &str) -> TopicId {
+    TopicId(Uuid::from_u128(u128::from(topic.as_bytes()[0])))
+}
+
+fn log(manager: &Manager, topic: &str, id: TopicId) -> Log {
+    manager.log(&TopicPartition::new(topic, 0), id, Arc::new(LogConfig::default()), None).unwrap()
+}
+
+/// Logs `a-0`, `b-0` and `c-0` with one batch each, all of it durable.
+fn disk_with_logs() -> SimDisk {
+    let disk = SimDisk::new();
+    let manager = open(&disk);
+    for topic in ["a", "b", "c"] {
+        let mut log = log(&manager, topic, id_of(topic));
+        let mut builder = BatchBuilder::new(0);
+        builder.append(NOW, None, Some(topic.as_bytes()));
+        let input = builder.finish();
+        let mut plan = validate(&input, &log.config().validate.clone(), AppendOrigin::Client, NOW).unwrap();
+        log.append_as_leader(&input, &mut plan, AppendBy::client(0), NOW).unwrap();
+        log.sync_now().unwrap();
+    }
+    drop(manager);
+    disk.settle();
+    disk.kill();
+    disk
+}
+
+fn set_strays_aside(manager: &Manager, wanted: &[&str]) -> usize {
+    let mut unique = 0;
+    let is_wanted = |tp: &TopicPartition, id: Option<TopicId>| {
+        assert_eq!(id, Some(id_of(&tp.topic)), "what its directory says");
+        wanted.contains(&&*tp.topic)
+    };
+    manager.set_strays_aside(is_wanted, || {
+        unique += 1;
+        Uuid::from_u128(unique)
+    })
+}
+
+fn names(disk: &SimDisk) -> Vec<String> {
+    let entries = disk.list(Path::new("/data")).unwrap();
+    entries.into_iter().filter(|entry| entry.is_dir).map(|entry| entry.name).collect()
+}
+
+#[test]
+fn logs_of_no_topic_are_set_aside_with_all_that_is_in_them() {
+    let disk = disk_with_logs();
+    let manager = open(&disk);
+    let _asked_for = log(&manager, "a", id_of("a"));
+    let files = disk.list(Path::new("/data/c-0")).unwrap();
+    assert_eq!(set_strays_aside(&manager, &["b"]), 1, "a is in use, b will be");
+    let stray = "c-0.00000000000000000000000000000001-stray";
+    assert_eq!(names(&disk), ["a-0", "b-0", stray]);
+    assert_eq!(disk.list(&Path::new("/data").join(stray)).unwrap(), files);
+    assert_eq!(manager.found().len(), 1);
+    assert_eq!(set_strays_aside(&manager, &["b"]), 0);
+    assert_eq!(log(&manager, "c", id_of("d")).log_end_offset(), 0, "a new topic of the name begins anew");
+    drop(manager);
+    disk.kill();
+
+    let manager = open(&disk);
+    assert_eq!(names(&disk), ["a-0", "b-0", stray], "it stays until somebody removes it");
+    let found: Vec<String> = manager.found().iter().map(|found| found.partition.to_string()).collect();
+    assert_eq!(found, ["a-0", "b-0"]);
+}
+
+#[test]
+fn a_power_loss_while_strays_are_set_aside_loses_nothing() {
+    for seed in 0..4 {
+        for call in 1.. {
+            let disk = disk_with_logs();
+            let manager = open(&disk);
+            let files = disk.list(Path::new("/data/c-0")).unwrap();
+            disk.lose_power_at(disk.calls() + call);
+            set_strays_aside(&manager, &["a"]);
+            let is_over = !disk.is_without_power();
+            drop(manager);
+            disk.crash(&mut Rng::new(seed));
+
+            let manager = open(&disk);
+            set_strays_aside(&manager, &["a"]);
+            let names = names(&disk);
+            assert_eq!(names.len(), 3, "{names:?}");
+            for (name, topic) in names.iter().zip(["a-0", "b-0.", "c-0."]) {
+                assert!(name.starts_with(topic) && name.ends_with("-stray") == (topic != "a-0"), "{names:?}");
+                let found = disk.list(&Path::new("/data").join(name)).unwrap();
+                assert_eq!(found, files, "call {call}");
+            }
+            if is_over {
+                assert!(call > 4, "{call}");
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn checkpoints_go_on_saying_what_they_said_of_logs_that_are_not_opened_yet() {
+    let disk = disk_with_logs();
+    let manager = open(&disk);
+    let mut a = log(&manager, "a", id_of("a"));
+    a.advance_log_start_offset(1).unwrap();
+    a.close(true).unwrap();
+    manager.close(1).unwrap();
+    drop(manager);
+    disk.kill();
+
+    let manager =
+        Manager::open(Arc::new(disk.clone()), &[PathBuf::from("/data")], ManagerConfig::default(), NOW);
+    let manager = manager.unwrap();
+    // Something else has the checkpoints written before `a` is opened.
+    let mut b = log(&manager, "b", id_of("b"));
+    b.advance_log_start_offset(1).unwrap();
+    manager.tick(NOW + 100_000);
+    drop((manager, b));
+    disk.crash(&mut Rng::new(1));
+
+    let a = log(&open(&disk), "a", id_of("a"));
+    assert_eq!((a.log_start_offset(), a.log_end_offset()), (1, 1), "what was deleted stays so");
 }

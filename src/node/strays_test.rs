@@ -1,0 +1,48 @@
+use std::path::{Path, PathBuf};
+
+use uuid::Uuid;
+
+use super::test_node::on_a_node;
+use crate::env::Disk as _;
+use crate::env::disk::OpenMode;
+use crate::sim::disk::SimDisk;
+use crate::storage::checkpoint::{PARTITION_METADATA, partition_metadata_content};
+use crate::types::TopicId;
+
+fn make_log(disk: &SimDisk, path: &Path, id: Option<u128>) {
+    disk.create_dir_all(path).expect("a directory");
+    disk.open(&path.join("00000000000000000000.log"), OpenMode::Create).expect("a segment");
+    if let Some(id) = id {
+        let file = disk.open(&path.join(PARTITION_METADATA), OpenMode::Create).expect("a file");
+        let content = partition_metadata_content(TopicId(Uuid::from_u128(id)));
+        file.write_at(0, &[std::io::IoSlice::new(&content)]).expect("written");
+    }
+}
+
+#[test]
+fn logs_that_the_metadata_does_not_know_are_set_aside_at_the_start() {
+    on_a_node(|mut machine, _client| async move {
+        let replicas = &machine.node().expect("the node runs").broker.replicas;
+        let dir: PathBuf = replicas.logs().dirs()[0].path().to_owned();
+        machine.stop().await.expect("it stops");
+        let disk = machine.disk.clone();
+        // Of a topic that was deleted, of a partition that `t` does not have, and without any id.
+        make_log(&disk, &dir.join("gone-0"), Some(5));
+        make_log(&disk, &dir.join("t-1"), Some(6));
+        make_log(&disk, &dir.join("nobody-0"), None);
+        make_log(&disk, &dir.join("t-0"), None);
+        disk.settle();
+
+        machine.start().await.expect("it starts again");
+        let names = disk.list(&dir).expect("the log directory").into_iter().filter(|entry| entry.is_dir);
+        let names: Vec<String> = names.map(|entry| entry.name).collect();
+        for stray in ["gone-0", "t-1", "nobody-0"] {
+            let renamed = |name: &&String| name.starts_with(&format!("{stray}.")) && name.ends_with("-stray");
+            assert_eq!(names.iter().filter(renamed).count(), 1, "{stray} in {names:?}");
+            assert!(!names.iter().any(|name| name == stray), "{stray} in {names:?}");
+        }
+        assert!(names.iter().any(|name| name == "t-0"), "the topic's own log stays: {names:?}");
+        let replicas = &machine.node().expect("the node runs").broker.replicas;
+        assert!(replicas.partition("t", 0).is_ok());
+    });
+}
