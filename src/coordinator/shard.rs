@@ -139,6 +139,10 @@ pub trait Shard: Sized + 'static {
     /// Takes in what the log holds at `at`.
     fn replay(hard: &mut Self::Hard, at: Offset, entry: Entry<Self::Record>);
 
+    /// True if `command` may share an append with others of which that is true: deciding one of them reads nothing that
+    /// the records of another change, so that all of them can be decided before the first is appended.
+    fn shares_append(hard: &Self::Hard, command: &Self::Command) -> bool;
+
     /// True if `soft` was changed in step with the record when it was decided. If such a record cannot be appended,
     /// `soft` is built anew from `hard`.
     fn is_mirrored(record: &Self::Record) -> bool;

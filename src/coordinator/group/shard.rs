@@ -162,6 +162,22 @@ impl Shard for GroupShard {
         }
     }
 
+    fn shares_append(hard: &Hard, command: &Command) -> bool {
+        match command {
+            // A commit is judged by its group and never by offsets; one that makes its group changes how the next is.
+            Command::Commit(commit) => hard.groups.contains_key(&commit.group),
+            Command::Join(_)
+            | Command::Sync(_)
+            | Command::Heartbeat(_)
+            | Command::Leave(_)
+            | Command::Fetch(_)
+            | Command::DeleteOffsets(_)
+            | Command::List(_)
+            | Command::Describe(_)
+            | Command::Delete(_) => false,
+        }
+    }
+
     fn is_mirrored(record: &GroupRecord) -> bool {
         match record {
             GroupRecord::Group { .. } | GroupRecord::Foreign(_) => true,

@@ -17,28 +17,41 @@ pub(super) struct Packed {
     pub(super) records: usize,
 }
 
-/// Packs records, in order, into as few batches as `max_batch_bytes` allows. A single record above that gets a batch of
-/// its own, for the log to refuse.
+/// Packs records, in order, into as few batches as `max_batch_bytes` allows. `together` says how many of them, one run after
+/// another, belong into one batch; a run that is larger than that is spread over several. A single record above that gets
+/// a batch of its own, for the log to refuse.
 pub(super) fn pack<R: LogRecord>(
     records: &[R],
+    together: &[usize],
     producer: Option<Producer>,
     now: Ms,
     compression: Compression,
     max_batch_bytes: usize,
 ) -> Result<Vec<Packed>, Unreadable> {
+    debug_assert_eq!(records.len(), together.iter().sum::<usize>(), "every record is in a run");
     let mut packed = Vec::new();
     let mut builder = new_batch(producer);
     let mut in_batch = 0;
-    for record in records {
-        let (key, value) = record.encode()?;
-        let bytes = key.len() + value.as_ref().map_or(0, Bytes::len) + RECORD_OVERHEAD_BYTES;
-        if in_batch > 0 && builder.bytes() + bytes > max_batch_bytes {
-            let full = std::mem::replace(&mut builder, new_batch(producer));
-            packed.push(Packed { batch: finish(full, compression), records: in_batch });
-            in_batch = 0;
+    let mut make_room = |builder: &mut BatchBuilder, in_batch: &mut usize, bytes: usize| {
+        if *in_batch > 0 && builder.bytes() + bytes > max_batch_bytes {
+            let full = std::mem::replace(builder, new_batch(producer));
+            packed.push(Packed { batch: finish(full, compression), records: std::mem::take(in_batch) });
         }
-        builder.append(now, Some(&key), value.as_deref());
-        in_batch += 1;
+    };
+    let mut records = records.iter();
+    for &count in together {
+        let run = records.by_ref().take(count).map(|record| {
+            let (key, value) = record.encode()?;
+            let bytes = key.len() + value.as_ref().map_or(0, Bytes::len) + RECORD_OVERHEAD_BYTES;
+            Ok((key, value, bytes))
+        });
+        let run: Vec<_> = run.collect::<Result<_, Unreadable>>()?;
+        make_room(&mut builder, &mut in_batch, run.iter().map(|(_, _, bytes)| bytes).sum());
+        for (key, value, bytes) in run {
+            make_room(&mut builder, &mut in_batch, bytes);
+            builder.append(now, Some(&key), value.as_deref());
+            in_batch += 1;
+        }
     }
     if in_batch > 0 {
         packed.push(Packed { batch: finish(builder, compression), records: in_batch });

@@ -48,6 +48,11 @@ impl MemoryLog {
         self.batches.lock().clear();
     }
 
+    /// How many batches were appended.
+    pub(super) fn batches(&self) -> usize {
+        self.batches.lock().len()
+    }
+
     /// Everything written is replicated.
     pub(super) fn replicate(&self) {
         let end = *self.end.lock();

@@ -3,9 +3,10 @@
 //!
 //! The task takes what is queued ([`mailbox`]), lets the shard decide, appends its records at once, replays them at the
 //! offsets they got ([`append`]), and holds the replies until the high watermark has passed them ([`replies`]). Several
-//! commands may wait for the replicas, or for the disk, at the same time: the next is decided while they do. Deciding
-//! is never ahead of the log, so a failed append leaves nothing to take back. A new leader first reads the partition
-//! from the start ([`loader`]).
+//! commands may wait for the replicas, or for the disk, at the same time: the next is decided while they do. Commands of
+//! which none is judged by what another writes, as commits of offsets are, are decided one after another and
+//! appended as one batch. Either way state is never ahead of the log, so a failed append leaves nothing to take back. A
+//! new leader first reads the partition from the start ([`loader`]).
 //!
 //! Invariants:
 //! * Each request is answered exactly once: by the shard, or with a [`Refused`] when it is dropped.

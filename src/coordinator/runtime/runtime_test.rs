@@ -33,10 +33,14 @@ async fn elected(groups: &Groups, log: Arc<MemoryLog>) {
 }
 
 fn commit(offset: i64) -> Command {
+    commit_of("g", -1, offset)
+}
+
+fn commit_of(group: &str, generation: i32, offset: i64) -> Command {
     let one = CommitPartition { index: 0, offset, leader_epoch: -1, metadata: "".into() };
     Command::Commit(OffsetCommit {
-        group: "g".into(),
-        generation: -1,
+        group: group.into(),
+        generation,
         member: "".into(),
         instance_id: None,
         retention_ms: -1,
@@ -202,4 +206,76 @@ async fn time_completes_a_round_and_lost_leadership_refuses_who_waits() {
     assert!(tokio::time::timeout(Duration::from_millis(100), &mut second).await.is_err());
     groups.resigned(0, None);
     assert_eq!(second.await, Err(Refused::NotCoordinator));
+}
+
+/// Requests all at once, or each when the one before is answered. Gives back what was answered and what the log says.
+fn answers(commands: &[(u8, u8)], at_once: bool, fails: bool) -> (Vec<String>, String, usize) {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        let groups = groups(Codec::None);
+        let log = Arc::new(MemoryLog::new(0));
+        elected(&groups, log.clone()).await;
+        groups.request(0, commit_of("group 0", -1, 77)).await.unwrap();
+        let before = log.batches();
+        *log.fail.lock() = fails.then_some(AppendError::Full);
+        let command = |i: usize| {
+            let (kind, group) = commands[i];
+            let group = format!("group {}", group % 4);
+            match kind % 10 {
+                0 => Command::Delete(vec![group.as_str().into()]),
+                1 => Command::DeleteOffsets(OffsetDelete {
+                    group: group.as_str().into(),
+                    topics: vec![("t".into(), vec![0])],
+                }),
+                2 => commit_of(&group, 5, i as i64),
+                3 => Command::List(ListGroups::default()),
+                _ => commit_of(&group, -1, i as i64),
+            }
+        };
+        let one = |i: usize| {
+            let (groups, command) = (groups.clone(), command(i));
+            async move { format!("{:?}", groups.request(0, command).await) }
+        };
+        let mut answers = Vec::new();
+        if at_once {
+            // The queue is full before the shard's task runs.
+            answers = futures_util::future::join_all((0..commands.len()).map(one)).await;
+        } else {
+            for i in 0..commands.len() {
+                answers.push(one(i).await);
+            }
+        }
+        let mut hard = <GroupShard as crate::coordinator::shard::Shard>::Hard::default();
+        loader::load::<GroupShard>(&*log, 1 << 20, &mut hard).await.unwrap();
+        let mut found = String::new();
+        for (group, topics) in hard.offsets.iter() {
+            for (topic, partitions) in topics {
+                let offsets: Vec<_> = partitions.iter().map(|(i, o)| (i, o.offset, o.at)).collect();
+                found += &format!("{group} {topic} {offsets:?}, ");
+            }
+        }
+        found += &format!("{:?}", hard.groups.keys());
+        (answers, found, log.batches() - before)
+    })
+}
+
+proptest::proptest! {
+    #[test]
+    fn commits_that_share_an_append_come_to_the_same(
+        commands in proptest::collection::vec((proptest::num::u8::ANY, proptest::num::u8::ANY), 0..40),
+        fails in proptest::bool::weighted(0.1),
+    ) {
+        let (one_by_one, at_once) = (answers(&commands, false, fails), answers(&commands, true, fails));
+        proptest::prop_assert_eq!(one_by_one.0, at_once.0);
+        proptest::prop_assert_eq!(one_by_one.1, at_once.1);
+        proptest::prop_assert!(at_once.2 <= one_by_one.2);
+    }
+}
+
+#[test]
+fn commits_that_are_queued_together_share_an_append() {
+    let commits = [(9, 0); 12];
+    assert_eq!(answers(&commits, false, false).2, 12);
+    assert_eq!(answers(&commits, true, false).2, 1);
 }

@@ -11,12 +11,38 @@ use tokio_util::sync::CancellationToken;
 use super::mailbox::{ACTIVE, Coordinator, Envelope, Metadata};
 use super::replies::{Replies, ReplyTo};
 use super::{Refused, SharedLog, append, loader};
-use crate::coordinator::shard::{Cx, Entry, Output, Shard, Ticket};
+use crate::coordinator::shard::{Cx, Entry, Output, Producer, Shard, Ticket};
 use crate::metadata::{MetadataDelta, MetadataImage};
 use crate::types::{FastMap, Ms, Offset, PartitionIndex, Rng};
 
 /// Commands taken from the queue before anything else is looked at.
 const COMMANDS_PER_TURN: usize = 64;
+
+/// What was decided and not appended yet.
+struct Decided<S: Shard> {
+    producer: Option<Producer>,
+    records: Vec<S::Record>,
+    /// How many of the records each command led to.
+    together: Vec<usize>,
+    /// Who gets which answer, and how many of the records must be written for it.
+    replies: Vec<(usize, Ticket, S::Reply)>,
+}
+
+impl<S: Shard> Decided<S> {
+    fn nothing() -> Decided<S> {
+        Decided { producer: None, records: Vec::new(), together: Vec::new(), replies: Vec::new() }
+    }
+
+    fn add(&mut self, out: Output<S>) {
+        self.producer = out.as_producer;
+        let own = out.records.len();
+        self.together.push(own);
+        self.records.extend(out.records);
+        // What writes nothing has seen nothing of what the others write.
+        let needed = if own > 0 { self.records.len() } else { 0 };
+        self.replies.extend(out.replies.into_iter().map(|(ticket, reply)| (needed, ticket, reply)));
+    }
+}
 
 pub(super) struct ShardTask<S: Shard> {
     of: Arc<Coordinator<S>>,
@@ -36,6 +62,8 @@ pub(super) struct ShardTask<S: Shard> {
     tickets: u64,
     parked: FastMap<Ticket, ReplyTo<S::Reply>>,
     replies: Replies<S::Reply>,
+    /// Of commands that share one append ([`Shard::shares_append`]). Empty but for the middle of a turn.
+    shared: Decided<S>,
 }
 
 impl<S: Shard> ShardTask<S> {
@@ -66,6 +94,7 @@ impl<S: Shard> ShardTask<S> {
             tickets: 0,
             parked: FastMap::default(),
             replies,
+            shared: Decided::nothing(),
         }
     }
 
@@ -146,6 +175,9 @@ impl<S: Shard> ShardTask<S> {
                             return;
                         }
                     }
+                    if !self.append_shared() {
+                        return;
+                    }
                 },
             }
         }
@@ -173,15 +205,30 @@ impl<S: Shard> ShardTask<S> {
         call(&self.hard, &mut self.soft, &mut cx)
     }
 
-    /// Decides one command. False if the partition is not led any more.
+    /// Decides one command, and carries it out unless that can wait for the commands behind it. False if the partition is
+    /// not led any more.
     fn handle(&mut self, envelope: Envelope<S>) -> bool {
+        let shares = S::shares_append(&self.hard, &envelope.command);
+        if !shares && !self.append_shared() {
+            return false;
+        }
         self.tickets += 1;
         let ticket = Ticket(self.tickets);
         self.parked.insert(ticket, envelope.to);
         let mut out = Output::default();
         let command = envelope.command;
         self.with_cx(|hard, soft, cx| S::handle(hard, soft, cx, ticket, command, &mut out));
-        self.carry_out(out)
+        if shares && out.as_producer.is_none() {
+            self.shared.add(out);
+            return true;
+        }
+        self.append_shared() && self.carry_out(out)
+    }
+
+    /// Appends what has waited for that. False if the partition is not led any more.
+    fn append_shared(&mut self) -> bool {
+        let shared = std::mem::replace(&mut self.shared, Decided::nothing());
+        shared.together.is_empty() || self.append(shared)
     }
 
     /// Does what is due.
@@ -212,49 +259,51 @@ impl<S: Shard> ShardTask<S> {
 
     /// Appends and replays the records, and has the replies wait for them. False if the partition is not led any more.
     fn carry_out(&mut self, out: Output<S>) -> bool {
-        let Output { as_producer, records, replies } = out;
-        let mirrored = records.iter().any(S::is_mirrored);
-        match self.write(as_producer, records) {
-            Ok(()) => {
-                for (ticket, reply) in replies {
-                    if let Some(to) = self.parked.remove(&ticket) {
-                        self.replies.hold(self.written, to, reply);
-                    }
-                }
-                true
-            }
-            Err(why) => {
-                for (ticket, _) in replies {
-                    if let Some(to) = self.parked.remove(&ticket) {
-                        let _ = to.send(Err(why));
-                    }
-                }
-                if why == Refused::NotCoordinator {
-                    return false;
-                }
-                if mirrored {
-                    // What is not in the log runs ahead of it: fall back to what the log says. Whoever is parked asks
-                    // again.
-                    self.soft = S::Soft::default();
-                    self.refuse_parked(Refused::NotAvailable);
-                    self.with_cx(|hard, soft, cx| S::loaded(hard, soft, cx));
-                }
-                true
-            }
-        }
+        let mut decided = Decided::nothing();
+        decided.add(out);
+        self.append(decided)
     }
 
+    fn append(&mut self, decided: Decided<S>) -> bool {
+        let mirrored = decided.records.iter().any(S::is_mirrored);
+        let mut written = 0;
+        let outcome = self.write(decided.producer, decided.records, &decided.together, &mut written);
+        for (needed, ticket, reply) in decided.replies {
+            let Some(to) = self.parked.remove(&ticket) else { continue };
+            match outcome {
+                Err(why) if needed > written => {
+                    let _ = to.send(Err(why));
+                }
+                Ok(()) | Err(_) => self.replies.hold(self.written, to, reply),
+            }
+        }
+        let Err(why) = outcome else { return true };
+        if why == Refused::NotCoordinator {
+            return false;
+        }
+        if mirrored {
+            // What is not in the log runs ahead of it: fall back to what the log says. Whoever is parked asks again.
+            self.soft = S::Soft::default();
+            self.refuse_parked(Refused::NotAvailable);
+            self.with_cx(|hard, soft, cx| S::loaded(hard, soft, cx));
+        }
+        true
+    }
+
+    /// Counts in `done` the records that are in the log and replayed, also where it fails.
     fn write(
         &mut self,
-        producer: Option<crate::coordinator::shard::Producer>,
+        producer: Option<Producer>,
         records: Vec<S::Record>,
+        together: &[usize],
+        done: &mut usize,
     ) -> Result<(), Refused> {
         if records.is_empty() {
             return Ok(());
         }
         let settings = &self.of.settings;
-        let now = self.of.clock.now();
-        let packed = append::pack(&records, producer, now, settings.compression, self.log.max_batch_bytes());
+        let (now, max_bytes) = (self.of.clock.now(), self.log.max_batch_bytes());
+        let packed = append::pack(&records, together, producer, now, settings.compression, max_bytes);
         let packed = packed.map_err(|error| {
             tracing::error!(coordinator = settings.name, partition = self.partition, %error, "unwritable record");
             Refused::TooLarge
@@ -270,6 +319,7 @@ impl<S: Shard> ShardTask<S> {
                 S::replay(&mut self.hard, at, Entry::Record { producer, record });
             }
             self.written = last + 1;
+            *done += batch.records;
         }
         Ok(())
     }
