@@ -242,12 +242,21 @@ impl SimDisk {
             }
         }
         state.new_life();
+        if state.log.is_some() {
+            let mut noted = vec!["the power is back, and there are".to_owned()];
+            state.note_files(ROOT, "", &mut noted);
+            state.log.get_or_insert_default().extend(noted);
+        }
     }
 
     /// The process dies (kill -9) and the system lives: everything written is there, nothing is durable that
     /// was not. Open handles are dead and locks free.
     pub fn kill(&self) {
-        self.state.lock().new_life();
+        let mut state = self.state.lock();
+        state.new_life();
+        if let Some(log) = &mut state.log {
+            log.push("the process is killed".to_owned());
+        }
     }
 
     /// Everything becomes durable, as after a long time.
@@ -343,6 +352,18 @@ impl State {
         self.life += 1;
         self.power_until = None;
         self.locks.clear();
+    }
+
+    /// Every file and how long it is, for the trace.
+    fn note_files(&self, dir: Ino, path: &str, into: &mut Vec<String>) {
+        let Some(Node::Dir(found)) = self.nodes.get(&dir) else { return };
+        for (name, ino) in &found.names {
+            match self.nodes.get(ino) {
+                Some(Node::File(file)) => into.push(format!("  {path}/{name}, {} bytes", file.content.len())),
+                Some(Node::Dir(_)) => self.note_files(*ino, &format!("{path}/{name}"), into),
+                None => {}
+            }
+        }
     }
 
     fn begin(&mut self, call: Call, path: &str) -> io::Result<Go> {

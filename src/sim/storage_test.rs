@@ -5,9 +5,10 @@ use super::*;
 fn run(seed: u64, power_at: Option<u64>, steps: usize, lives: usize, random: bool) -> Result<u64, String> {
     let mut world = World::new(Options::from_seed(seed));
     let mut crashes = Rng::new(seed ^ power_at.unwrap_or(0).wrapping_mul(0x9e37_79b9));
-    let broken = |stop: Stop, what: &str| match stop {
+    // `OTTLA_TRACE=1` tells what the disk was asked for.
+    let broken = |stop: Stop, what: &str, world: &World| match stop {
         Stop::Disk => Ok(()),
-        Stop::Broken(why) => Err(format!("{what}: {why}")),
+        Stop::Broken(why) => Err(format!("{what}: {why}\n{}", world.disk().trace().join("\n"))),
     };
     if std::env::var("OTTLA_TRACE").is_ok() {
         world.disk().start_trace();
@@ -35,7 +36,7 @@ fn run(seed: u64, power_at: Option<u64>, steps: usize, lives: usize, random: boo
             if matches!(stop, Stop::Disk) && !world.disk().is_without_power() {
                 return Err(format!("life {life}: the disk failed by itself"));
             }
-            broken(stop, &format!("life {life}"))?;
+            broken(stop, &format!("life {life}"), &world)?;
         }
         if crashes.chance(5) && !world.disk().is_without_power() {
             world.kill();
