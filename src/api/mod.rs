@@ -44,6 +44,8 @@ pub enum On {
     Both,
     /// On listeners of the controller.
     Controller,
+    /// On the listener that brokers use among themselves, `inter.broker.listener.name`.
+    InterBroker,
 }
 
 /// An API: how one kind of request is handled that is answered by one message.

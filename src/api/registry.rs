@@ -16,6 +16,7 @@ use super::cluster::{
 use super::configs::{AlterConfigs, DescribeConfigs, IncrementalAlterConfigs, ListConfigResources};
 use super::data::{
     DeleteRecords, DescribeProducers, Fetch, InitProducerId, ListOffsets, OffsetForLeaderEpoch, Produce,
+    ReplicaSynced,
 };
 use super::groups::{
     DeleteGroups, DescribeGroups, FindCoordinator, Heartbeat, JoinGroup, LeaveGroup, ListGroups,
@@ -45,7 +46,8 @@ pub struct Entry {
 impl Entry {
     /// True if `broker` serves the API on `listener`.
     pub(super) fn is_served(&self, broker: &Broker, listener: &ListenerInfo) -> bool {
-        listener.serves(self.on) && (self.is_served_by)(broker)
+        let for_brokers = *listener.name == *broker.config.inter_broker_listener_name;
+        listener.serves(self.on) && (self.on != On::InterBroker || for_brokers) && (self.is_served_by)(broker)
     }
 }
 
@@ -103,6 +105,7 @@ pub static PRIVATE: &[Entry] = &[
     entry::<RaftAppendEntries>(),
     entry::<RaftSnapshot>(),
     entry::<RaftTransferLeader>(),
+    entry::<ReplicaSynced>(),
 ];
 
 /// Every other API of Kafka, and why it is not served.
@@ -192,9 +195,15 @@ mod tests {
     }
 
     #[test]
-    fn our_own_calls_are_served_to_controllers_only() {
+    fn our_own_calls_are_served_where_their_callers_come_and_nowhere_else() {
         let declared = crate::wire::versions::PRIVATE_APIS;
         assert!(declared.iter().map(|api| api.key).eq(PRIVATE.iter().map(|entry| entry.key)));
-        assert!(PRIVATE.iter().all(|entry| entry.on == On::Controller && find(entry.key).is_none()));
+        for entry in PRIVATE {
+            assert!(find(entry.key).is_none(), "{} is one of Kafka's", entry.key);
+            // Those of controllers come first, then those of brokers; none is on a listener that is for clients alone.
+            let on = if entry.key < ReplicaSynced::KEY { On::Controller } else { On::InterBroker };
+            assert_eq!(entry.on, on, "{}", entry.key);
+        }
+        assert!(APIS.iter().all(|entry| entry.on != On::InterBroker), "what is for brokers alone is private");
     }
 }

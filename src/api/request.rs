@@ -35,11 +35,12 @@ pub struct ListenerInfo {
 }
 
 impl ListenerInfo {
-    /// True if an API that is served `on` is served here.
+    /// True if an API that is served `on` may be served here. Which of a broker's listeners is for other brokers, its
+    /// configuration says.
     pub fn serves(&self, on: On) -> bool {
         match on {
             On::Both => true,
-            On::Broker => !self.is_controller,
+            On::Broker | On::InterBroker => !self.is_controller,
             On::Controller => self.is_controller,
         }
     }

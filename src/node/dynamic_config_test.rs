@@ -76,6 +76,7 @@ const TABLE: &[(&str, &str, Shows)] = &[
     ("message.max.bytes", "200000", Shows::Partition),
     ("min.insync.replicas", "2", Shows::Partition),
     ("num.recovery.threads.per.data.dir", "3", Shows::NextStart),
+    ("num.replica.fetchers", "2", Shows::NextStart),
     ("producer.id.expiration.ms", "1000", Shows::Producers),
 ];
 

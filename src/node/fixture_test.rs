@@ -41,3 +41,6 @@ pub(super) async fn soon(what: &str, mut holds: impl FnMut() -> bool) {
     }
     panic!("{what}");
 }
+
+#[path = "remote_follower_test.rs"]
+mod remote_follower;

@@ -17,25 +17,33 @@ use super::fetch_session_state::SessionState;
 use super::followed::{FollowError, Took};
 use super::follower::{AppendFailure, Fetched, Following, LogView, Next, Todo};
 use super::leader_endpoint::{
-    Asked, FetchedFrom, FetchedPartition, FollowerFetchRequest, LeaderEndpoint, SyncedPartition,
+    Asked, EndpointError, FetchedFrom, FetchedPartition, FollowerFetchAnswer, FollowerFetchRequest,
+    LeaderEndpoint, SyncedPartition,
 };
 use super::manager::ReplicaManager;
 use super::partition::Partition;
+use super::remote_leader::FETCH_LANES;
 use super::shared::Shared;
 use super::sync_notices::SyncNotices;
+use crate::config::BrokerConfig;
 use crate::env::{Clock, Env, Tasks};
 use crate::metadata::{NO_LEADER, Partition as Registration};
 use crate::types::{ErrorCode, LeaderEpoch, Ms, NodeId, PartitionIndex, TopicId};
 
 type Key = (TopicId, PartitionIndex);
 
-/// Gives the way to a broker. Called once for each leader and slot; finds the broker anew when it has moved.
-pub type Endpoints = Box<dyn Fn(NodeId) -> Arc<dyn LeaderEndpoint> + Send + Sync>;
+/// How long after a partition came to a loop whose fetch waits the leader is told to answer.
+const END_WAIT_AFTER: Duration = Duration::from_millis(2);
+/// How long after that it is told again.
+const END_WAIT_AGAIN: Duration = Duration::from_millis(20);
+
+/// Gives the way to a broker for a slot. Called once for each leader and slot; finds the broker anew when it has moved.
+pub type Endpoints = Box<dyn Fn(NodeId, u32) -> Arc<dyn LeaderEndpoint> + Send + Sync>;
 
 /// How to fetch.
 #[derive(Clone, Copy, Debug)]
 pub struct FetcherSettings {
-    /// `num.replica.fetchers`, at least 1.
+    /// `num.replica.fetchers`, from 1 to 32.
     pub slots: u32,
     /// `replica.fetch.wait.max.ms`.
     pub wait_ms_max: i32,
@@ -47,6 +55,19 @@ pub struct FetcherSettings {
     pub partition_bytes_max: u32,
     /// `replica.fetch.backoff.ms`.
     pub backoff_ms: Ms,
+}
+
+impl From<&BrokerConfig> for FetcherSettings {
+    fn from(config: &BrokerConfig) -> FetcherSettings {
+        FetcherSettings {
+            slots: config.num_replica_fetchers.clamp(1, FETCH_LANES.len()) as u32,
+            wait_ms_max: config.replica_fetch_wait_max_ms,
+            bytes_min: config.replica_fetch_min_bytes,
+            response_bytes_max: config.replica_fetch_response_max_bytes,
+            partition_bytes_max: config.replica_fetch_max_bytes.max(0) as u32,
+            backoff_ms: config.replica_fetch_backoff_ms,
+        }
+    }
 }
 
 /// All loops of a broker.
@@ -82,6 +103,10 @@ impl Inbox {
     fn tell(&self, key: Key, change: Change) {
         self.changes.lock().insert(key, change);
         self.wake.notify_one();
+    }
+
+    fn has_more_to_follow(&self) -> bool {
+        self.changes.lock().values().any(|change| matches!(change, Change::Follow(..)))
     }
 }
 
@@ -136,7 +161,7 @@ impl State {
         let slot = (hash % slots) as u32;
         let made = self.inboxes.entry((leader, slot)).or_insert_with(|| {
             let inbox: Arc<Inbox> = Arc::default();
-            let endpoint = (fetchers.endpoints)(leader);
+            let endpoint = (fetchers.endpoints)(leader, slot);
             let notices: Arc<SyncNotices> = Arc::default();
             let fetcher = Fetcher {
                 leader,
@@ -161,9 +186,12 @@ impl State {
 /// Tells the leader of ended syncs, all that gather while one notice is under way with the next.
 async fn tell_synced(endpoint: Arc<dyn LeaderEndpoint>, notices: Arc<SyncNotices>) {
     loop {
-        let told: Vec<SyncedPartition> = notices
-            .take()
-            .await
+        let (synced, end_wait) = notices.take().await;
+        if end_wait && let Err(why) = endpoint.end_wait().await {
+            // The wait ends by itself before long.
+            tracing::debug!("a leader was not told to end a wait: {why}");
+        }
+        let told: Vec<SyncedPartition> = synced
             .into_iter()
             .filter_map(|partition| {
                 let leader_epoch = partition.followed_epoch()?;
@@ -293,7 +321,7 @@ impl Fetcher {
     }
 
     async fn fetch(&mut self, request: FollowerFetchRequest) {
-        let answer = match self.endpoint.fetch(&request).await {
+        let answer = match self.answer_to(&request).await {
             Ok(answer) => answer,
             Err(why) => {
                 tracing::debug!(leader = self.leader, "a fetch failed: {why}");
@@ -317,6 +345,28 @@ impl Fetcher {
         }
         for fetched in answer.partitions {
             self.took(fetched).await;
+        }
+    }
+
+    /// The answer to a fetch. Where there is more to follow meanwhile, the leader is told to answer now; it may not have got
+    /// the fetch yet, so it is told until the answer is there.
+    async fn answer_to(&self, request: &FollowerFetchRequest) -> Result<FollowerFetchAnswer, EndpointError> {
+        let mut fetch = self.endpoint.fetch(request);
+        loop {
+            tokio::select! {
+                biased;
+                answer = &mut fetch => return answer,
+                () = self.inbox.wake.notified() => {}
+            }
+            // What comes with one change of the metadata goes into one fetch.
+            let mut pause = END_WAIT_AFTER;
+            while self.inbox.has_more_to_follow() {
+                if let Ok(answer) = tokio::time::timeout(pause, &mut fetch).await {
+                    return answer;
+                }
+                self.notices.end_wait();
+                pause = END_WAIT_AGAIN;
+            }
         }
     }
 
@@ -452,7 +502,7 @@ impl Fetcher {
     async fn answered<T>(
         &mut self,
         keys: Vec<Key>,
-        answers: Result<Vec<Result<T, ErrorCode>>, super::leader_endpoint::EndpointError>,
+        answers: Result<Vec<Result<T, ErrorCode>>, EndpointError>,
         take_in: impl Fn(&mut Following, &Partition, Result<T, ErrorCode>, LogView, Ms) -> Todo,
     ) {
         let mut answers = match answers {
@@ -490,6 +540,9 @@ impl ReplicaManager {
     /// Tells partitions that are led here of syncs at a follower: the handling of ReplicaSynced. Partitions that are not here
     /// or are led by others are passed over; whoever leads them is told by the next fetch.
     pub fn on_synced(&self, told: &super::leader_endpoint::ReplicaSynced) {
+        if told.end_wait {
+            self.follower_waits().end(told.node);
+        }
         for synced in &told.partitions {
             let Some(topic) = self.topic_by_id(synced.topic_id) else { continue };
             if let Ok(partition) = topic.partition(synced.partition) {

@@ -76,7 +76,7 @@ pub struct Follower {
     pub log_end: Offset,
     /// Its log start offset; -1 if not known.
     pub log_start: Offset,
-    /// What is on its disk, if it tells.
+    /// What is on its disk, if it tells. May be ahead of its log end: one of the two has overtaken the other.
     pub synced: Option<Offset>,
     /// The broker epoch that it fetched with last, or -1.
     pub broker_epoch: BrokerEpoch,
@@ -356,9 +356,13 @@ impl Leader {
         } else if fetch.offset >= follower.leader_end_then {
             follower.caught_up_at = follower.caught_up_at.max(follower.fetched_at);
         }
+        // News of a sync may have overtaken the fetch, which was sent before the sync had ended. It holds for as long as
+        // nothing of that log was taken away again.
+        let goes_on = fetch.offset >= follower.log_end && fetch.broker_epoch == follower.broker_epoch;
+        let known = follower.synced.filter(|_| goes_on).unwrap_or(UNKNOWN);
+        follower.synced = fetch.synced.map(|synced| synced.min(fetch.offset).max(known));
         follower.log_end = fetch.offset;
         follower.log_start = fetch.log_start;
-        follower.synced = fetch.synced.map(|synced| synced.min(fetch.offset));
         follower.broker_epoch = fetch.broker_epoch;
         follower.fetched_at = now;
         follower.leader_end_then = follower.leader_end_then.max(log_end);
@@ -383,8 +387,9 @@ impl Leader {
         if follower.synced.is_some_and(|known| known >= synced) {
             return false;
         }
-        // More than was fetched cannot be on the disk; the next fetch will tell of it.
-        follower.synced = Some(synced.min(follower.log_end));
+        // It may be more than the leader knows the follower to have: the fetch that says so comes by another connection. Until
+        // then only what was fetched counts.
+        follower.synced = Some(synced);
         follower.note_synced(log_end, now);
         true
     }

@@ -142,6 +142,10 @@ pub trait LeaderEndpoint: Send + Sync {
     /// Tells what is on this broker's disk, while a fetch may be waiting. Must not wait for the fetch. A leader that is no
     /// ottla is told nothing.
     fn synced<'a>(&'a self, partitions: &'a [SyncedPartition]) -> BoxFuture<'a, Result<(), EndpointError>>;
+
+    /// Has fetches of this broker that wait for records answered now, since there is more to ask for. One that has not
+    /// come in yet goes on to wait.
+    fn end_wait(&self) -> BoxFuture<'_, Result<(), EndpointError>>;
 }
 
 /// What [`SyncedPartition`]s travel as: ReplicaSynced, a private call. The handling is [`super::ReplicaManager::on_synced`].
@@ -153,6 +157,8 @@ pub struct ReplicaSynced {
     pub broker_epoch: BrokerEpoch,
     /// What is synced.
     pub partitions: Vec<SyncedPartition>,
+    /// True if the follower's fetches that wait are to be answered now.
+    pub end_wait: bool,
 }
 
 /// Its API key, among the private ones.

@@ -31,7 +31,7 @@ fn wire_name(name: &str) -> WireName {
     WireName(StrBytes::from_string(name.to_owned()))
 }
 
-fn error(code: i16) -> ErrorCode {
+pub(super) fn error(code: i16) -> ErrorCode {
     ErrorCode::from_code(code).unwrap_or(ErrorCode::UnknownServerError)
 }
 
@@ -178,7 +178,13 @@ pub fn synced_request(told: &ReplicaSynced) -> ReplicaSyncedRequest {
             _ => topics.push(ReplicaSyncedTopic { topic_id: synced.topic_id.0, partitions: vec![partition] }),
         }
     }
-    ReplicaSyncedRequest { broker_id: told.node, broker_epoch: told.broker_epoch, topics }
+    ReplicaSyncedRequest {
+        broker_id: told.node,
+        broker_epoch: told.broker_epoch,
+        topics,
+        end_wait: told.end_wait,
+        ..ReplicaSyncedRequest::default()
+    }
 }
 
 /// What [`synced_request`] says.
@@ -195,6 +201,7 @@ pub fn synced_told(request: &ReplicaSyncedRequest) -> ReplicaSynced {
         node: request.broker_id,
         broker_epoch: request.broker_epoch,
         partitions: partitions.collect(),
+        end_wait: request.end_wait,
     }
 }
 
@@ -302,6 +309,7 @@ mod tests {
             node: 2,
             broker_epoch: 7,
             partitions: vec![synced(1, 0), synced(1, 3), synced(2, 0)],
+            end_wait: true,
         };
         let mut bytes = BytesMut::new();
         synced_request(&told).encode(&mut bytes, 0).unwrap();

@@ -150,6 +150,19 @@ fn with_fsync_a_replica_counts_what_is_on_its_disk() {
 }
 
 #[test]
+fn news_of_a_sync_may_overtake_the_fetch() {
+    let mut script = Script::new(&[1, 2], FSYNC, 12);
+    assert_eq!(script.fetches_synced(2, 10, Some(10)), 10);
+    let now = script.now;
+    assert!(script.leader.on_synced(2, 20, 12, 12, now), "its fetch from 12 on is on the way still");
+    assert_eq!(script.advance(), 10, "what it has not fetched does not count");
+    assert_eq!(script.fetches_synced(2, 12, Some(10)), 12, "the fetch was sent before the sync had ended");
+    assert_eq!(script.fetches_synced(2, 11, Some(9)), 12, "a high watermark stays");
+    let follower = script.leader.followers().iter().find(|f| f.node == 2).map(|f| f.synced);
+    assert_eq!(follower, Some(Some(9)), "what was told of a longer log says nothing of this one");
+}
+
+#[test]
 fn a_follower_that_is_joining_counts_before_the_controller_has_answered() {
     let mut script = Script::new(&[1, 2], RULES, 10);
     script.fetches(2, 10);

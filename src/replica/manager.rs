@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use parking_lot::{Mutex, RwLock};
 
 use super::fetcher::FetchersSlot;
+use super::follower_waits::FollowerWaits;
 use super::partition::Partition;
 use super::roles::SettingsOf;
 use super::shared::Shared;
@@ -23,6 +24,7 @@ pub struct ReplicaManager {
     pub(super) logs: Arc<LogManager>,
     pub(super) shared: Arc<Shared>,
     pub(super) fetchers: FetchersSlot,
+    follower_waits: FollowerWaits,
     /// What was written down of high watermarks; read when the first partition with followers is opened.
     pub(super) high_watermarks: OnceLock<BTreeMap<TopicPartition, Offset>>,
     pub(super) settings_of: SettingsOf,
@@ -94,6 +96,7 @@ impl ReplicaManager {
             logs,
             shared: Shared::new(node_id, syncer),
             fetchers: FetchersSlot::new(),
+            follower_waits: FollowerWaits::default(),
             high_watermarks: OnceLock::new(),
             settings_of,
             rng: Mutex::new(env.seeds.rng()),
@@ -104,6 +107,11 @@ impl ReplicaManager {
     /// How long a follower may lag before it leaves the in-sync replicas: `replica.lag.time.max.ms`.
     pub fn set_replica_lag_ms_max(&self, ms: Ms) {
         self.shared.set_lag_ms_max(ms);
+    }
+
+    /// Fetches of followers that wait here.
+    pub fn follower_waits(&self) -> &FollowerWaits {
+        &self.follower_waits
     }
 
     /// The topic of this name, if this broker knows it.

@@ -11,6 +11,7 @@ mod fetch_session_state;
 mod fetcher;
 mod followed;
 pub mod follower;
+mod follower_waits;
 pub mod leader;
 mod leader_endpoint;
 pub mod leader_messages;
@@ -18,6 +19,7 @@ mod manager;
 mod partition;
 mod purgatory;
 mod queries;
+mod remote_leader;
 mod roles;
 mod session_shards;
 mod settings;
@@ -28,6 +30,7 @@ mod upkeep;
 
 pub use alter_partition::{AlterPartition, IsrChange};
 pub use fetcher::{Endpoints, FetcherSettings};
+pub use follower_waits::FollowerWaits;
 pub use leader_endpoint::{
     Asked, BoundsAnswer, EndpointError, EpochEndAnswer, FetchedFrom, FetchedPartition, FollowerFetchAnswer,
     FollowerFetchRequest, LeaderEndpoint, REPLICA_SYNCED_KEY, ReplicaSynced, SYNCED_END_OFFSET_TAG,
@@ -39,6 +42,7 @@ pub use partition::{
 };
 pub use purgatory::{FetchWaiter, ProduceWait, ProduceWaitSlot};
 pub use queries::{OffsetAt, OffsetQuery};
+pub use remote_leader::{FollowerIdentity, remote_endpoints};
 pub use roles::SettingsOf;
 pub use session_shards::ShardedSessions;
 pub use settings::PartitionSettings;

@@ -22,6 +22,8 @@ pub struct FetchWaiter {
     missing: AtomicI64,
     /// The connection is gone.
     dead: AtomicBool,
+    /// Who fetches wants its answer now, whatever has arrived.
+    over: AtomicBool,
     notify: Arc<Notify>,
 }
 
@@ -33,6 +35,7 @@ impl FetchWaiter {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             missing: AtomicI64::new(0),
             dead: AtomicBool::new(false),
+            over: AtomicBool::new(false),
             notify: Arc::default(),
         })
     }
@@ -41,11 +44,23 @@ impl FetchWaiter {
     /// before, and await it after, so that nothing that arrives in between is missed.
     pub fn arm(&self, bytes: i64) {
         self.missing.store(bytes, Ordering::Release);
+        self.over.store(false, Ordering::Release);
     }
 
     /// Done once enough has arrived, or something else has happened that the fetch must see.
     pub fn woken(&self) -> OwnedNotified {
         Arc::clone(&self.notify).notified_owned()
+    }
+
+    /// Ends the wait that is under way, whatever has arrived.
+    pub fn end_wait(&self) {
+        self.over.store(true, Ordering::Release);
+        self.notify.notify_waiters();
+    }
+
+    /// True if the wait was ended by [`FetchWaiter::end_wait`], until it is armed again.
+    pub fn is_over(&self) -> bool {
+        self.over.load(Ordering::Acquire)
     }
 
     /// No fetch will come any more; partitions may forget the waiter.

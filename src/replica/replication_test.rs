@@ -11,9 +11,7 @@ use crate::env::Seeds;
 use crate::metadata::{MetadataDelta, MetadataImage};
 use crate::replica::alter_partition::{AlterPartition, IsrChange};
 use crate::replica::leader::Altered;
-use crate::replica::leader_endpoint::{
-    BoundsAnswer, EndpointError, EpochEndAnswer, FollowerFetchAnswer, ReplicaSynced,
-};
+use crate::replica::leader_endpoint::{BoundsAnswer, EpochEndAnswer, ReplicaSynced};
 use crate::replica::{
     Acks, Append, FetchWaiter, FollowerRead, Isolation, OffsetQuery, PartitionRead, PartitionSettings,
     ProduceWaitSlot, Read,
@@ -116,7 +114,7 @@ impl Cluster {
         let manager = ReplicaManager::new(node, &env, logs, Box::new(move |_, _| settings.clone()));
         manager.set_replica_lag_ms_max(LAG_MS);
         let cluster = Arc::clone(self);
-        let endpoints: Endpoints = Box::new(move |leader| {
+        let endpoints: Endpoints = Box::new(move |leader, _slot| {
             Arc::new(InMemory { cluster: Arc::clone(&cluster), me: node, leader }) as Arc<dyn LeaderEndpoint>
         });
         let fetching = FetcherSettings {
@@ -395,6 +393,7 @@ impl LeaderEndpoint for InMemory {
             let waiter = FetchWaiter::new();
             let deadline = Instant::now() + Duration::from_millis(request.wait_ms_max as u64);
             let mut is_first = true;
+            manager.follower_waits().add(self.me, &waiter);
             let partitions = loop {
                 let mut woken = Box::pin(waiter.woken());
                 woken.as_mut().enable();
@@ -403,11 +402,15 @@ impl LeaderEndpoint for InMemory {
                 let found: Vec<_> = request.partitions.iter().map(read).collect();
                 let news =
                     |p: &FetchedPartition| p.error.is_err() || p.diverging.is_some() || !p.records.is_empty();
-                if found.iter().any(news) || tokio::time::timeout_at(deadline, woken).await.is_err() {
+                if found.iter().any(news)
+                    || tokio::time::timeout_at(deadline, woken).await.is_err()
+                    || waiter.is_over()
+                {
                     break found;
                 }
                 is_first = false;
             };
+            manager.follower_waits().remove(self.me, &waiter);
             self.called().await?;
             Ok(FollowerFetchAnswer { error: ErrorCode::None, session_id: 0, partitions })
         })
@@ -438,7 +441,15 @@ impl LeaderEndpoint for InMemory {
                 node: self.me,
                 broker_epoch,
                 partitions: partitions.to_vec(),
+                end_wait: false,
             });
+            Ok(())
+        })
+    }
+
+    fn end_wait(&self) -> Answering<'_, ()> {
+        Box::pin(async move {
+            self.called().await?.0.follower_waits().end(self.me);
             Ok(())
         })
     }
@@ -672,5 +683,37 @@ async fn who_is_no_replica_or_believes_in_another_epoch_is_refused() {
     assert_eq!(read(3, 0, -1).error, ErrorCode::NotLeaderOrFollower);
     cluster.elect(1, &[1, 2, 3]);
     assert_eq!(read(3, 0, -1).error, ErrorCode::FencedLeaderEpoch);
+    cluster.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_partition_that_is_new_does_not_wait_for_the_fetch_under_way() {
+    let cluster = Cluster::with_partition(Durability::Fsync, 2);
+    cluster.produce(1, "a").await.unwrap();
+    cluster.until_equal().await;
+    // The followers wait for records of what they follow already.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let partition = PartitionRecord {
+        partition_id: 1,
+        topic_id: TOPIC.0,
+        replicas: vec![1, 2, 3],
+        isr: vec![1, 2, 3],
+        leader: 1,
+        leader_epoch: 0,
+        partition_epoch: 0,
+        directories: vec![Uuid::from_u128(1000); 3],
+        ..PartitionRecord::default()
+    };
+    cluster.publish(&[partition.into()]);
+    let began = Instant::now();
+    let new = cluster.state.lock().hosts[&1].manager.partition("t", 1).unwrap();
+    let mut wait = ProduceWaitSlot::default();
+    let mut batch = BatchBuilder::new(0);
+    batch.append(1_700_000_000_000, None, Some(b"first"));
+    let append = Append { acks: Acks::All, origin: AppendOrigin::Client, now: 1_700_000_000_000, index: 0 };
+    new.append(&batch.finish(), &append, &mut wait).unwrap();
+    let wait = wait.into_wait().expect("there are followers to wait for");
+    tokio::time::timeout(DEADLINE, wait.done()).await.unwrap();
+    assert!(began.elapsed() < Duration::from_millis(200), "it took {:?}", began.elapsed());
     cluster.stop().await;
 }

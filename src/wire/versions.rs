@@ -78,6 +78,7 @@ pub const PRIVATE_APIS: &[ApiVersion] = &[
     private(10_001, "RaftAppendEntries"),
     private(10_002, "RaftSnapshot"),
     private(10_003, "RaftTransferLeader"),
+    private(10_010, "ReplicaSynced"),
 ];
 
 macro_rules! apis {

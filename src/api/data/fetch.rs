@@ -41,6 +41,9 @@ impl Served for Fetch {
             });
             return Answer::Later { answer, wait: Wait::Parked };
         }
+        if let Some(refused) = refused(&cx, &request) {
+            return Answer::Ready(fetch_response::encode(&cx, refused, 0, Vec::new(), &[]));
+        }
         let (plan, pass) = match Pass::new(&cx, &request) {
             Ok(planned) => planned,
             Err(error) => {
@@ -60,11 +63,12 @@ impl Served for Fetch {
             return Answer::Ready(answer(&cx, &plan, &pass, reads));
         }
         let deadline = Instant::now() + wait;
-        let mut parked = Parked { cx, pass, is_over: false };
+        let mut parked = Parked::new(cx, pass);
         let answer = Box::pin(async move {
             let waiter = Arc::clone(&parked.cx.connection.fetch_waiter);
             loop {
-                let in_time = tokio::time::timeout_at(deadline, woken.as_mut()).await.is_ok();
+                let woken_in_time = tokio::time::timeout_at(deadline, woken.as_mut()).await.is_ok();
+                let in_time = woken_in_time && !waiter.is_over();
                 if in_time {
                     woken.set(waiter.woken());
                     woken.as_mut().enable();
@@ -89,8 +93,20 @@ struct Parked {
     is_over: bool,
 }
 
+impl Parked {
+    fn new(cx: RequestContext, pass: Pass) -> Parked {
+        if let Some((node, _)) = pass.follower {
+            cx.broker.replicas.follower_waits().add(node, &cx.connection.fetch_waiter);
+        }
+        Parked { cx, pass, is_over: false }
+    }
+}
+
 impl Drop for Parked {
     fn drop(&mut self) {
+        if let Some((node, _)) = self.pass.follower {
+            self.cx.broker.replicas.follower_waits().remove(node, &self.cx.connection.fetch_waiter);
+        }
         if self.is_over {
             return;
         }
@@ -221,6 +237,12 @@ impl Pass {
         }
         result
     }
+}
+
+/// Why a fetch is not looked at: a follower of another cluster.
+fn refused(cx: &RequestContext, request: &FetchRequest) -> Option<ErrorCode> {
+    let named = request.cluster_id.as_ref()?;
+    (**named != *cx.broker.cluster_id).then_some(ErrorCode::InconsistentClusterId)
 }
 
 /// Who fetches, if it is a broker: consumers have no id, or a negative one.

@@ -8,6 +8,7 @@ mod init_producer_id;
 mod list_offsets;
 mod offset_for_leader_epoch;
 mod produce;
+mod replica_synced;
 
 pub use delete_records::DeleteRecords;
 pub use describe_producers::DescribeProducers;
@@ -16,3 +17,4 @@ pub use init_producer_id::InitProducerId;
 pub use list_offsets::ListOffsets;
 pub use offset_for_leader_epoch::OffsetForLeaderEpoch;
 pub use produce::Produce;
+pub use replica_synced::ReplicaSynced;

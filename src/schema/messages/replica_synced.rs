@@ -6,11 +6,13 @@
 use uuid::Uuid;
 
 message! {
-    /// What is on a follower's disk.
+    /// What is on a follower's disk. With `end_wait` its fetches that wait for records are to be answered now: it has more
+    /// to ask for.
     ReplicaSyncedRequest [0] flexible [0+] {
         broker_id: i32, [0+], default -1;
         broker_epoch: i64, [0+], default -1;
         topics: Vec<ReplicaSyncedTopic>, [0+];
+        end_wait: bool, [0+];
     }
 }
 

@@ -115,6 +115,7 @@ pub fn layout(api_key: i16) -> Option<&'static MessageLayout> {
         10001 => &messages::raft::RaftAppendEntriesRequest::LAYOUT,
         10002 => &messages::raft::RaftSnapshotRequest::LAYOUT,
         10003 => &messages::raft::RaftTransferLeaderRequest::LAYOUT,
+        10010 => &messages::replica_synced::ReplicaSyncedRequest::LAYOUT,
         _ => return None,
     })
 }

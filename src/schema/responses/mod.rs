@@ -114,6 +114,7 @@ pub fn layout(api_key: i16) -> Option<&'static MessageLayout> {
         10001 => &messages::raft::RaftAppendEntriesResponse::LAYOUT,
         10002 => &messages::raft::RaftSnapshotResponse::LAYOUT,
         10003 => &messages::raft::RaftTransferLeaderResponse::LAYOUT,
+        10010 => &messages::replica_synced::ReplicaSyncedResponse::LAYOUT,
         _ => return None,
     })
 }
