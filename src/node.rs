@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use crate::api::{Broker, ListenerInfo, ProducerIdStock, RateLimit};
 use crate::config::{BrokerConfig, Endpoint, Setup};
 use crate::controller::command::{BrokerRegistration, ControllerRegistration};
-use crate::controller::{self, ControllerConfig, ControllerError, ControllerHandle, Rules, registration};
+use crate::controller::{self, ActiveController, ControllerConfig, ControllerError, Rules, registration};
 use crate::env::Env;
 use crate::env::disk::read_file;
 use crate::metadata::checkpoint_file::{BOOTSTRAP_FILE, Checkpoint};
@@ -84,7 +84,7 @@ pub struct Node {
     config: Arc<BrokerConfig>,
     epoch: BrokerEpoch,
     broker: Arc<Broker>,
-    controller: ControllerHandle,
+    controller: ActiveController,
     quorum: Quorum,
     logs: Arc<LogManager>,
     /// Cancelled first: no new connection, no new request.
@@ -295,7 +295,7 @@ async fn start_controller(
     setup: &Setup,
     quorum: &Quorum,
     features: &[FeatureRange],
-) -> Result<ControllerHandle, NodeError> {
+) -> Result<ActiveController, NodeError> {
     let config = &setup.config;
     let path = setup.metadata_directory.path.join(BOOTSTRAP_FILE);
     let bootstrap = match read_file(&*env.disk, &path, BOOTSTRAP_BYTES_MAX) {
@@ -314,11 +314,12 @@ async fn start_controller(
         layers: setup.layers.clone(),
         features: features.to_vec(),
     };
-    let handle = controller::start(
+    let local = controller::start(
         env,
         quorum.clone(),
         ControllerConfig { rules, session_timeout_ms: 9000, bootstrap },
     );
+    let handle = ActiveController::new(Some(local), quorum.clone(), None);
     let own: Vec<metadata::Endpoint> =
         config.advertised_controller_listeners.iter().map(wire_endpoint).collect();
     let registration = ControllerRegistration {
@@ -366,7 +367,7 @@ async fn open_logs(
 async fn register(
     env: &Env,
     setup: &Setup,
-    controller: &ControllerHandle,
+    controller: &ActiveController,
     endpoints: &[Endpoint],
     features: &[FeatureRange],
 ) -> Result<BrokerEpoch, NodeError> {
@@ -401,7 +402,7 @@ where
 
 async fn unfence(
     config: &BrokerConfig,
-    controller: &ControllerHandle,
+    controller: &ActiveController,
     publisher: &Publisher,
     epoch: BrokerEpoch,
 ) -> Result<(), NodeError> {
@@ -438,3 +439,7 @@ mod topic_again;
 #[cfg(test)]
 #[path = "node/strays_test.rs"]
 mod strays;
+
+#[cfg(test)]
+#[path = "node/remote_controller_test.rs"]
+mod remote_controller;

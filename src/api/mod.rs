@@ -21,6 +21,8 @@ mod request;
 mod response;
 #[cfg(test)]
 mod test_image;
+#[cfg(test)]
+mod test_wire;
 pub mod topics;
 
 use std::future::Future;

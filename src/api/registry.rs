@@ -10,8 +10,10 @@ use bytes::Bytes;
 
 use super::access::{CreateAcls, DeleteAcls, DescribeAcls};
 use super::cluster::{
-    AlterReplicaLogDirs, ApiVersions, DescribeCluster, DescribeLogDirs, DescribeQuorum, FetchSnapshot,
-    RaftAppendEntries, RaftSnapshot, RaftTransferLeader, RaftVote, UnregisterBroker, UpdateFeatures,
+    AllocateProducerIds, AlterPartition, AlterReplicaLogDirs, ApiVersions, BrokerHeartbeat,
+    BrokerRegistration, ControllerRegistration, DescribeCluster, DescribeLogDirs, DescribeQuorum, Envelope,
+    FetchSnapshot, RaftAppendEntries, RaftSnapshot, RaftTransferLeader, RaftVote, UnregisterBroker,
+    UpdateFeatures,
 };
 use super::configs::{AlterConfigs, DescribeConfigs, IncrementalAlterConfigs, ListConfigResources};
 use super::data::{
@@ -90,11 +92,17 @@ pub static APIS: &[Entry] = &[
     entry::<ListPartitionReassignments>(),
     entry::<OffsetDelete>(),
     entry::<DescribeQuorum>(),
+    entry::<AlterPartition>(),
     entry::<UpdateFeatures>(),
+    entry::<Envelope>(),
     entry::<FetchSnapshot>(),
     entry::<DescribeCluster>(),
     entry::<DescribeProducers>(),
+    entry::<BrokerRegistration>(),
+    entry::<BrokerHeartbeat>(),
     entry::<UnregisterBroker>(),
+    entry::<AllocateProducerIds>(),
+    entry::<ControllerRegistration>(),
     entry::<ListConfigResources>(),
     entry::<DescribeTopicPartitions>(),
 ];
@@ -117,7 +125,6 @@ pub static NOT_SERVED: &[(&[i16], &str)] = &[
     (&[48, 49], "client quotas are not served yet"),
     (&[50, 51], "SCRAM credentials are not served yet, except at formatting"),
     (&[52, 53, 54, 82], "controllers speak Raft among themselves, not KRaft's calls"),
-    (&[56, 58, 62, 63, 67, 70], "a node that is alone calls its controller directly"),
     (&[73], "replicas do not move between log directories yet"),
     (&[68, 69], "consumer groups of KIP-848 are not served yet"),
     (&[71, 72], "client metrics are not collected yet"),

@@ -1,7 +1,8 @@
 //! What a handler knows of a request besides its content.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use kafka_protocol::protocol::StrBytes;
@@ -11,7 +12,7 @@ use super::On;
 use super::producer_ids::ProducerIdStock;
 use super::rate_limit::RateLimit;
 use crate::config::{BrokerConfig, Layers};
-use crate::controller::ControllerHandle;
+use crate::controller::{ActiveController, Asker};
 use crate::coordinator::group::shard::GroupShard;
 use crate::coordinator::runtime::Coordinator;
 use crate::env::{Clock, Tasks};
@@ -56,12 +57,41 @@ pub struct ConnectionInfo {
     pub fetch_waiter: Arc<FetchWaiter>,
     /// Name and version of the client's software, once it told them (KIP-511).
     pub software: Mutex<Option<(StrBytes, StrBytes)>>,
+    /// True once a request met no active controller here.
+    met_no_controller: AtomicBool,
 }
 
 impl ConnectionInfo {
     /// A connection that has just come in.
     pub fn new(listener: Arc<ListenerInfo>, peer: SocketAddr) -> ConnectionInfo {
-        ConnectionInfo { listener, peer, fetch_waiter: FetchWaiter::new(), software: Mutex::default() }
+        ConnectionInfo {
+            listener,
+            peer,
+            fetch_waiter: FetchWaiter::new(),
+            software: Mutex::default(),
+            met_no_controller: AtomicBool::new(false),
+        }
+    }
+
+    /// What takes the connection's place for one request that a broker has passed on: `principal` sent it, from `address`.
+    pub(super) fn of_forwarded(&self, principal: Arc<str>, address: IpAddr) -> ConnectionInfo {
+        let listener = ListenerInfo {
+            name: Arc::clone(&self.listener.name),
+            security_protocol: self.listener.security_protocol,
+            is_controller: self.listener.is_controller,
+            principal,
+        };
+        ConnectionInfo::new(Arc::new(listener), SocketAddr::new(address, 0))
+    }
+
+    /// A request met no active controller here. Whoever passed it on is told to look elsewhere.
+    pub(super) fn meets_no_controller(&self) {
+        self.met_no_controller.store(true, Ordering::Relaxed);
+    }
+
+    /// See [`ConnectionInfo::meets_no_controller`].
+    pub(super) fn met_no_controller(&self) -> bool {
+        self.met_no_controller.load(Ordering::Relaxed)
     }
 }
 
@@ -85,8 +115,8 @@ pub struct Broker {
     pub tasks: Tasks,
     /// The cluster as this broker knows it.
     pub metadata: Arc<ArcSwap<MetadataImage>>,
-    /// The active controller.
-    pub controller: ControllerHandle,
+    /// The active controller, wherever it is.
+    pub controller: ActiveController,
     /// The metadata quorum.
     pub quorum: Quorum,
     /// Partitions of this broker.
@@ -149,6 +179,14 @@ impl RequestContext {
             version: header.version,
             correlation_id: header.correlation_id,
             client_id: header.client_id.unwrap_or_default(),
+        }
+    }
+
+    /// On whose behalf it is asked.
+    pub fn asker(&self) -> Asker {
+        Asker {
+            principal: Arc::clone(&self.connection.listener.principal),
+            address: self.connection.peer.ip(),
         }
     }
 }

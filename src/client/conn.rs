@@ -308,4 +308,4 @@ impl Carrier {
 
 #[cfg(test)]
 #[path = "conn_test.rs"]
-mod tests;
+pub(super) mod tests;

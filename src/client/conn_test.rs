@@ -10,7 +10,7 @@ use crate::sim::net::SimNet;
 use crate::types::Rng;
 use crate::wire::header::{RequestHeader, encode_response};
 
-fn env() -> Env {
+pub(crate) fn env() -> Env {
     Env {
         clock: Arc::new(SimClock::new()),
         disk: Arc::new(SimDisk::new()),
@@ -29,7 +29,7 @@ fn soon() -> Instant {
 }
 
 /// Reads the next request of a connection; `None` once it is closed.
-async fn next_request(conn: &dyn Conn, inbox: &mut BytesMut) -> Option<(RequestHeader, Bytes)> {
+pub(crate) async fn next_request(conn: &dyn Conn, inbox: &mut BytesMut) -> Option<(RequestHeader, Bytes)> {
     loop {
         if let Some(mut frame) = frame::take(inbox, 1 << 20).unwrap() {
             let header = RequestHeader::decode(&mut frame).unwrap();
@@ -46,7 +46,7 @@ async fn next_request(conn: &dyn Conn, inbox: &mut BytesMut) -> Option<(RequestH
     }
 }
 
-async fn send(conn: &dyn Conn, mut bytes: &[u8]) {
+pub(crate) async fn send(conn: &dyn Conn, mut bytes: &[u8]) {
     while !bytes.is_empty() {
         std::future::poll_fn(|cx| conn.poll_write_ready(cx)).await.unwrap();
         let Ok(written) = conn.try_write(&[IoSlice::new(bytes)], false) else { return };
@@ -54,7 +54,7 @@ async fn send(conn: &dyn Conn, mut bytes: &[u8]) {
     }
 }
 
-fn answer(id: i32, response: &RaftVoteResponse) -> Bytes {
+pub(crate) fn answer(id: i32, response: &RaftVoteResponse) -> Bytes {
     let mut buf = BytesMut::new();
     let begun = frame::begin(&mut buf);
     encode_response(&mut buf, 1, id);
@@ -88,7 +88,7 @@ async fn served(script: Script) -> (Env, Pool) {
     (env, pool)
 }
 
-fn request(term: i64) -> RaftVoteRequest {
+pub(crate) fn request(term: i64) -> RaftVoteRequest {
     let mut request = RaftVoteRequest::default();
     request.vote.term = term;
     request

@@ -2,18 +2,20 @@
 //!
 //! [`Pool`] keeps a connection to each place that is called and makes a new one, with growing waits, where one was lost;
 //! [`Connection`] carries calls that overlap. What comes back is as foreign as what clients send: its length is bounded
-//! and the guard has seen it before anything decodes it. Nobody here tries a call again; only the caller knows whether
-//! that does harm.
+//! and the guard has seen it before anything decodes it. Nobody here tries a call again by itself, only the caller knows
+//! whether that does harm; [`ToController`] is told, and looks for the active controller meanwhile.
 
 mod backoff;
 mod conn;
 mod pool;
+mod to_controller;
 
 use thiserror::Error;
 
 pub use backoff::Backoff;
 pub use conn::{Connection, ConnectionSettings};
 pub use pool::{Peer, Pool};
+pub use to_controller::{Named, Place, Terms, ToController};
 
 /// Why a call has no answer.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

@@ -89,7 +89,23 @@ impl Pool {
         request: &R,
         deadline: Instant,
     ) -> Result<R::Response, CallError> {
-        let connection = match timeout_at(deadline, self.connection(peer, deadline)).await {
+        self.call_by(peer, version, request, deadline, deadline).await
+    }
+
+    /// The same with a time of its own for connecting, for those who have somebody else to ask.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pool::call`].
+    pub async fn call_by<R: Request>(
+        &self,
+        peer: &Peer,
+        version: i16,
+        request: &R,
+        connected_by: Instant,
+        deadline: Instant,
+    ) -> Result<R::Response, CallError> {
+        let connection = match timeout_at(connected_by, self.connection(peer, connected_by)).await {
             Ok(connection) => connection?,
             Err(_) => return Err(CallError::Unreachable("it takes too long".to_owned())),
         };

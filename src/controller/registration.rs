@@ -2,22 +2,23 @@
 
 use tokio::time::Instant;
 
+use super::active::ActiveController;
 use super::command::{BrokerHeartbeat, BrokerRegistration, Command, ControllerRegistration, Reply};
-use super::service::{ControllerError, ControllerHandle};
+use super::service::ControllerError;
 use crate::types::BrokerEpoch;
 
-/// Registers the controller that runs in this process, if its registration is not the same already.
+/// Registers this node's controller with the active one, if its registration is not the same already.
 pub async fn register_controller(
-    controller: &ControllerHandle,
+    controller: &ActiveController,
     registration: ControllerRegistration,
     deadline: Instant,
 ) -> Result<(), ControllerError> {
     controller.submit(Command::RegisterController(registration), deadline).await.map(|_| ())
 }
 
-/// Registers the broker that runs in this process. It is fenced until [`unfence`]. Returns its epoch.
+/// Registers this node's broker. It is fenced until [`unfence`]. Returns its epoch.
 pub async fn register_broker(
-    controller: &ControllerHandle,
+    controller: &ActiveController,
     registration: BrokerRegistration,
     deadline: Instant,
 ) -> Result<BrokerEpoch, ControllerError> {
@@ -30,7 +31,7 @@ pub async fn register_broker(
 /// Lets the broker lead: its replicas are open and it has applied the log up to `current_offset`, which is its epoch or
 /// later. Returns true if it is unfenced now.
 pub async fn unfence(
-    controller: &ControllerHandle,
+    controller: &ActiveController,
     id: crate::types::NodeId,
     epoch: BrokerEpoch,
     current_offset: i64,
@@ -42,7 +43,7 @@ pub async fn unfence(
 
 /// Asks to be let go. Returns true if the broker may stop: it leads nothing any more that another could lead.
 pub async fn shut_down(
-    controller: &ControllerHandle,
+    controller: &ActiveController,
     id: crate::types::NodeId,
     epoch: BrokerEpoch,
     current_offset: i64,
@@ -53,7 +54,7 @@ pub async fn shut_down(
 }
 
 async fn heartbeat(
-    controller: &ControllerHandle,
+    controller: &ActiveController,
     beat: BrokerHeartbeat,
     deadline: Instant,
 ) -> Result<(bool, bool), ControllerError> {

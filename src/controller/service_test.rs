@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::*;
 use crate::config::{Layers, Props};
 use crate::controller::command::{BrokerRegistration, NewTopic, TopicRef};
-use crate::controller::registration;
+use crate::controller::{ActiveController, registration};
 use crate::metadata::Endpoint;
 use crate::metadata::features::METADATA_VERSION;
 use crate::quorum::{Publisher, QuorumConfig, Voter};
@@ -52,14 +52,14 @@ fn bootstrap() -> Vec<MetadataRecord> {
 struct Node {
     env: Env,
     quorum: Quorum,
-    controller: ControllerHandle,
+    controller: ActiveController,
 }
 
 async fn start_node(dir: &std::path::Path) -> Node {
     let env = Env::os();
     let quorum = Quorum::start(&env, quorum_config(dir), Publisher::new()).await.unwrap();
     let config = ControllerConfig { rules: rules(), session_timeout_ms: 9000, bootstrap: bootstrap() };
-    let controller = start(&env, quorum.clone(), config);
+    let controller = ActiveController::new(Some(start(&env, quorum.clone(), config)), quorum.clone(), None);
     Node { env, quorum, controller }
 }
 

@@ -186,6 +186,22 @@ pub struct ReplicaInfo {
     pub log_end_offset: Offset,
     /// Where it listens: listener name, host, port.
     pub endpoints: Vec<(String, String, u16)>,
+    /// When it was last heard; never for the leader, who does not hear itself.
+    pub heard: Heard,
+}
+
+/// When a node was last heard by the leader, by the wall clock; -1 if it never was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heard {
+    /// When it last asked for records, or took what it was sent.
+    pub last_fetch: Ms,
+    /// When it last had all that the leader had.
+    pub last_caught_up: Ms,
+}
+
+impl Heard {
+    /// Never.
+    pub const NEVER: Heard = Heard { last_fetch: -1, last_caught_up: -1 };
 }
 
 /// This node's part in the quorum. Clones share it.
@@ -530,13 +546,24 @@ impl VoterPart {
         };
         let membership = metrics.membership_config.membership();
         let voter_ids: Vec<RaftId> = membership.voter_ids().collect();
+        let log_end = end_of(self.links.me);
+        let heard = |id: NodeId, end: Offset| {
+            let heard = self.links.heard(id);
+            if id != self.links.me && end >= log_end {
+                Heard { last_caught_up: heard.last_fetch, ..heard }
+            } else {
+                heard
+            }
+        };
         let (mut voters, mut observers) = (Vec::new(), Vec::new());
         for (&id, node) in membership.nodes() {
+            let log_end_offset = end_of(id.0);
             let replica = ReplicaInfo {
                 id: id.0,
                 directory: node.directory,
-                log_end_offset: end_of(id.0),
+                log_end_offset,
                 endpoints: node.endpoints.clone(),
+                heard: heard(id.0, log_end_offset),
             };
             if voter_ids.contains(&id) { voters.push(replica) } else { observers.push(replica) }
         }

@@ -25,8 +25,9 @@ use crate::env::{Clock, Tasks};
 use crate::schema::messages::raft::{
     RaftAppendEntriesRequest, RaftHead, RaftSnapshotRequest, RaftTransferLeaderRequest, RaftVoteRequest,
 };
-use crate::types::{ErrorCode, LeaderEpoch, NodeId};
+use crate::types::{ErrorCode, LeaderEpoch, Ms, NodeId};
 
+use super::Heard;
 use super::log_store::LogStore;
 use super::messages::{self, BadMessage, log_id_to_wire, vote_from_wire, vote_to_wire};
 use super::snapshot;
@@ -56,6 +57,7 @@ pub(super) struct Links {
     directories: Mutex<BTreeMap<NodeId, Uuid>>,
     pub(super) learned: Notify,
     refusals: Mutex<BTreeMap<NodeId, i16>>,
+    heard: Mutex<BTreeMap<NodeId, Heard>>,
 }
 
 impl Links {
@@ -82,6 +84,22 @@ impl Links {
             directories: Mutex::new(BTreeMap::from([(me, directory)])),
             learned: Notify::new(),
             refusals: Mutex::default(),
+            heard: Mutex::default(),
+        }
+    }
+
+    /// When a controller last took what it was sent.
+    pub(super) fn heard(&self, id: NodeId) -> Heard {
+        self.heard.lock().get(&id).copied().unwrap_or(Heard::NEVER)
+    }
+
+    /// A controller took what was sent at `sent`, which was all that there was if `was_all`.
+    fn note_heard(&self, id: NodeId, sent: Ms, was_all: bool) {
+        let mut heard = self.heard.lock();
+        let heard = heard.entry(id).or_insert(Heard::NEVER);
+        heard.last_fetch = heard.last_fetch.max(self.clock.now());
+        if was_all {
+            heard.last_caught_up = heard.last_caught_up.max(sent);
         }
     }
 
@@ -302,9 +320,20 @@ impl RaftNetworkV2<TypeConfig> for Peer {
             committed: log_id_to_wire(rpc.leader_commit.as_ref()),
             records,
         };
+        let sent = self.links.clock.now();
+        let last_of_log = self.links.log.with_log(|log| log.last_log_id());
+        let last_sent = rpc.entries.last().map(|entry| entry.log_id).or(rpc.prev_log_id);
         let response = self.call(&request, &option, RPCTypes::AppendEntries).await?;
         self.accepted(response.error_code, response.directory_id)?;
-        messages::append_response(&response).map_err(no_sense)
+        let response = messages::append_response(&response).map_err(no_sense)?;
+        match response {
+            AppendResponse::Success => {
+                self.links.note_heard(self.target.0, sent, last_sent.is_some() && last_sent == last_of_log);
+            }
+            AppendResponse::PartialSuccess(_) => self.links.note_heard(self.target.0, sent, false),
+            AppendResponse::Conflict | AppendResponse::HigherVote(_) => {}
+        }
+        Ok(response)
     }
 
     async fn vote(

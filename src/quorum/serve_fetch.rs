@@ -26,7 +26,7 @@ use crate::types::{ErrorCode, LeaderEpoch, NodeId, Offset, TopicId};
 
 use super::snapshot;
 use super::types::{RaftId, term_of};
-use super::{CLUSTER_METADATA, Quorum, ReplicaInfo, VoterPart};
+use super::{CLUSTER_METADATA, Heard, Quorum, ReplicaInfo, VoterPart};
 
 /// From this version of Fetch on topics are named by id (KIP-516).
 const TOPIC_ID_FROM: i16 = 13;
@@ -50,6 +50,9 @@ pub(super) const TAG_LAST_INDEX: i32 = 10_000;
 pub(super) struct Seen {
     end: Offset,
     at: Instant,
+    heard: Heard,
+    /// What was committed when it was heard: having this the next time means having been caught up now.
+    committed: Offset,
 }
 
 impl Quorum {
@@ -180,7 +183,17 @@ impl Quorum {
             observers.retain(|_, seen| now - seen.at < OBSERVER_FORGOTTEN);
         }
         if observers.len() < OBSERVERS_MAX || observers.contains_key(&key) {
-            observers.insert(key, Seen { end: asked.fetch_offset, at: now });
+            let (end, committed) = (asked.fetch_offset, self.image().offset() + 1);
+            let last_fetch = part.links.clock.now();
+            let before = observers.get(&key);
+            let last_caught_up = match before {
+                _ if end >= committed => last_fetch,
+                Some(before) if end >= before.committed => before.heard.last_fetch,
+                Some(before) => before.heard.last_caught_up,
+                None => -1,
+            };
+            let heard = Heard { last_fetch, last_caught_up };
+            observers.insert(key, Seen { end, at: now, heard, committed });
         }
     }
 
@@ -314,6 +327,7 @@ impl VoterPart {
             directory: *directory,
             log_end_offset: seen.end,
             endpoints: Vec::new(),
+            heard: seen.heard,
         };
         recent.map(info).collect()
     }

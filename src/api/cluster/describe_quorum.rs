@@ -2,9 +2,11 @@
 
 use kafka_protocol::messages::{BrokerId, TopicName as WireTopicName};
 use kafka_protocol::protocol::StrBytes;
+use tokio::time::Instant;
 
+use crate::api::controller_gate::DEFAULT_WAIT;
 use crate::api::{Api, On, RequestContext};
-use crate::quorum::{QuorumInfo, ReplicaInfo};
+use crate::quorum::{Heard, QuorumInfo, ReplicaInfo};
 use crate::schema::api::describe_quorum_request::TopicData as Asked;
 use crate::schema::api::describe_quorum_response::{Listener, Node, PartitionData, ReplicaState, TopicData};
 use crate::schema::api::{DescribeQuorumRequest, DescribeQuorumResponse};
@@ -33,10 +35,28 @@ impl Api for DescribeQuorum {
         }
         if !cx.broker.quorum.leadership().borrow().is_me {
             // Only the leader knows how far the others have come.
-            return refuse(request.topics, ErrorCode::NotLeaderOrFollower);
+            return elsewhere(cx, request).await;
         }
         let quorum = cx.broker.quorum.describe();
         answer(cx.version, cx.broker.config.node_id, cx.broker.clock.now(), &quorum)
+    }
+}
+
+/// The leader's answer, as far as a broker gets one; clients of controllers find the leader themselves.
+async fn elsewhere(cx: &RequestContext, request: DescribeQuorumRequest) -> DescribeQuorumResponse {
+    if cx.connection.listener.is_controller {
+        cx.connection.meets_no_controller();
+        return refuse(request.topics, ErrorCode::NotLeaderOrFollower);
+    }
+    let deadline = Instant::now() + DEFAULT_WAIT;
+    let (controller, asker) = (&cx.broker.controller, cx.asker());
+    match controller.forward(&asker, cx.version, &request, true, deadline).await {
+        Ok(Some(response)) => response,
+        Ok(None) => refuse(request.topics, ErrorCode::NotLeaderOrFollower),
+        Err(error) => {
+            let response = DescribeQuorumResponse::default().with_error_message(None);
+            response.with_error_code(error.to_api_error().code.code())
+        }
     }
 }
 
@@ -81,13 +101,17 @@ fn answer(version: i16, leader: NodeId, now: Ms, quorum: &QuorumInfo) -> Describ
     response.with_nodes(quorum.voters.iter().map(node).collect())
 }
 
-/// A replica's state. The leader is always caught up; when the others last were is not kept.
+/// A replica's state. The leader is always caught up.
 fn state(version: i16, leader: NodeId, now: Ms, replica: &ReplicaInfo) -> ReplicaState {
+    let is_leader = replica.id == leader;
+    let heard = if is_leader { Heard { last_fetch: now, last_caught_up: now } } else { replica.heard };
     let mut state = ReplicaState::default()
         .with_replica_id(BrokerId(replica.id))
         .with_log_end_offset(replica.log_end_offset);
-    if version >= TIMES_FROM && replica.id == leader {
-        state = state.with_last_fetch_timestamp(now).with_last_caught_up_timestamp(now);
+    if version >= TIMES_FROM {
+        state = state
+            .with_last_fetch_timestamp(heard.last_fetch)
+            .with_last_caught_up_timestamp(heard.last_caught_up);
     }
     if version >= DIRECTORIES_FROM {
         state = state.with_replica_directory_id(replica.directory);
@@ -141,6 +165,7 @@ mod tests {
             directory: uuid::Uuid::from_u128(7),
             log_end_offset: 9,
             endpoints: vec![("CONTROLLER".to_owned(), "h".to_owned(), 1)],
+            heard: Heard { last_fetch: 5, last_caught_up: 4 },
         };
         let info = QuorumInfo {
             leader: Some(1),

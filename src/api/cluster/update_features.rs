@@ -6,6 +6,7 @@ use crate::api::controller_gate::{submit, unexpected, wait_of};
 use crate::api::errors::{invalid_request, message};
 use crate::api::{Api, On, RequestContext};
 use crate::controller::command::{ApiError, Command, FeatureUpdate, Reply};
+use crate::controller::remote::features::ALL_FAILED;
 use crate::schema::api::update_features_request::FeatureUpdateKey;
 use crate::schema::api::update_features_response::UpdatableFeatureResult;
 use crate::schema::api::{UpdateFeaturesRequest, UpdateFeaturesResponse};
@@ -58,10 +59,7 @@ async fn update(cx: &RequestContext, request: UpdateFeaturesRequest) -> Result<(
     match submit(cx, command, wait_of(request.timeout_ms)).await {
         Ok(Reply::UpdateFeatures) => Ok(()),
         Ok(other) => Err(unexpected(&other)),
-        Err(ApiError { code, message: Some(why) }) => {
-            let all = "The update failed for all features since the following feature had an error: ";
-            Err(ApiError::new(code, format!("{all}{why}")))
-        }
+        Err(ApiError { code, message: Some(why) }) => Err(ApiError::new(code, format!("{ALL_FAILED}{why}"))),
         Err(error) => Err(error),
     }
 }
@@ -86,5 +84,25 @@ mod tests {
         assert_eq!(wanted(0, &update).kind, 2);
         assert_eq!(wanted(0, &FeatureUpdateKey::default()).kind, 1);
         assert_eq!(wanted(1, &FeatureUpdateKey::default().with_upgrade_type(3)).kind, 3);
+    }
+
+    #[test]
+    fn what_is_passed_on_and_its_answer_come_over_the_wire_as_they_are() {
+        use crate::controller::remote::features;
+        use crate::types::ErrorCode;
+        let update = |name: &str, level, kind| FeatureUpdate { name: name.to_owned(), level, kind };
+        let updates = vec![update("a", 3, 1), update("b", 0, 2), update("c", 1, 3)];
+        let request = features::request(&updates, true, 4);
+        let request = crate::api::test_wire::over_the_wire(features::VERSION, &request);
+        assert_eq!((request.validate_only, request.timeout_ms), (true, 4));
+        let arrived = request.feature_updates.iter().map(|one| wanted(features::VERSION, one));
+        assert_eq!(arrived.collect::<Vec<_>>(), updates);
+        let refused = UpdateFeaturesResponse::default()
+            .with_error_code(ErrorCode::InvalidUpdateVersion.code())
+            .with_error_message(Some(StrBytes::from_string(format!("{ALL_FAILED}why"))));
+        let error = ApiError::new(ErrorCode::InvalidUpdateVersion, "why");
+        assert_eq!(features::reply(refused), Err(error));
+        let done = UpdateFeaturesResponse::default().with_error_message(None);
+        assert_eq!(features::reply(done), Ok(Reply::UpdateFeatures));
     }
 }

@@ -29,7 +29,8 @@ impl Api for AlterConfigs {
             let image = cx.broker.image();
             let node = cx.broker.config.node_id;
             let layers = image.configs().over(&cx.broker.layers.load(), node);
-            check_all(&Broker { image: &image, layers: &layers, node }, &asked, true)
+            let is_controller = cx.connection.listener.is_controller;
+            check_all(&Broker { image: &image, layers: &layers, node, is_controller }, &asked, true)
         };
         let mut configs = Vec::new();
         let decided: Vec<Result<ConfigResource, ApiError>> = checked

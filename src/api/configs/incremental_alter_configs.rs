@@ -34,7 +34,8 @@ impl Api for IncrementalAlterConfigs {
             let image = cx.broker.image();
             let node = cx.broker.config.node_id;
             let layers = image.configs().over(&cx.broker.layers.load(), node);
-            check_all(&Broker { image: &image, layers: &layers, node }, &asked, false)
+            let is_controller = cx.connection.listener.is_controller;
+            check_all(&Broker { image: &image, layers: &layers, node, is_controller }, &asked, false)
         };
         let mut changes = Vec::new();
         // What is decided here; `None` waits for the controller.

@@ -1,7 +1,8 @@
 //! What a broker says of a change of configurations before the controller sees it.
 //!
-//! Only the broker that a change is for knows its own file, so changes of brokers are checked there. What is left goes to
-//! the controller, and its answers are put back in the order of the request.
+//! Only the broker that a change is for knows its own file, so changes of brokers are checked there and not again by the
+//! controller that they are passed on to. What is left goes to the controller, and its answers are put back in the order
+//! of the request.
 
 use std::collections::BTreeMap;
 
@@ -32,6 +33,8 @@ pub(super) struct Broker<'a> {
     pub(super) image: &'a MetadataImage,
     pub(super) layers: &'a Layers,
     pub(super) node: NodeId,
+    /// True if it is asked as a controller, which takes changes of any broker.
+    pub(super) is_controller: bool,
 }
 
 /// Refuses what can be refused here; gives back what to do otherwise, at the resource's place in the request.
@@ -74,7 +77,8 @@ fn check_one(
         return Err(invalid_request(format!("Unknown resource type {}", asked.kind)));
     };
     let resource = ConfigResource::new(kind, &*asked.name);
-    if kind == ResourceType::BrokerLogger || (kind == ResourceType::Broker && !asked.name.is_empty()) {
+    let is_named_broker = kind == ResourceType::Broker && !asked.name.is_empty();
+    if kind == ResourceType::BrokerLogger || (is_named_broker && !broker.is_controller) {
         check_broker_id(broker.node, &asked.name)?;
     }
     let changes: Vec<ConfigChange> = asked
@@ -86,7 +90,7 @@ fn check_one(
             Ok(ConfigChange { name: key.clone(), op, value: value.clone() })
         })
         .collect::<Result<_, ApiError>>()?;
-    if kind == ResourceType::Broker {
+    if kind == ResourceType::Broker && !broker.is_controller {
         check_broker_change(broker, &resource, &changes, replaces)?;
     }
     Ok((resource, changes))
@@ -153,7 +157,7 @@ mod tests {
             ("controller.listener.names", "CONTROLLER"),
         ];
         let layers = Layers::new(file.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect());
-        let broker = Broker { image: &image, layers: &layers, node: 1 };
+        let broker = Broker { image: &image, layers: &layers, node: 1, is_controller: false };
         let asked = asked.iter().map(|&(kind, name, changes)| {
             let changes =
                 changes.iter().map(|&(key, op, value)| (key.to_owned(), op, value.map(str::to_owned)));
@@ -197,5 +201,61 @@ mod tests {
             one("1", &[("log.dirs", 0, Some("/x"))]).starts_with("Cannot update these configs dynamically")
         );
         assert!(one("1", &[("log.segment.bytes", 0, Some("x"))]).starts_with("Invalid value x"));
+    }
+
+    #[test]
+    fn what_is_passed_on_and_its_answer_come_over_the_wire_as_they_are() {
+        use crate::api::test_wire::over_the_wire;
+        use crate::controller::command::Reply;
+        use crate::controller::remote::configs::{
+            INCREMENTAL_VERSION, REPLACE_VERSION, incremental_reply, incremental_request, replace_request,
+        };
+        use crate::schema::api::IncrementalAlterConfigsResponse;
+        use crate::schema::api::incremental_alter_configs_response::AlterConfigsResourceResponse;
+        let image = image(&[("t", 1)], &[]);
+        let layers = Layers::new(Props::new());
+        // Another node than the one that the changes are for.
+        let controller = Broker { image: &image, layers: &layers, node: 9, is_controller: true };
+        let (topic, broker) = (ConfigResource::topic("t"), ConfigResource::broker(1));
+        let change = |name: &str, op, value: Option<&str>| ConfigChange {
+            name: name.to_owned(),
+            op,
+            value: value.map(str::to_owned),
+        };
+        let of_topic = vec![
+            change("cleanup.policy", ConfigOp::Append, Some("compact")),
+            change("retention.ms", ConfigOp::Delete, None),
+        ];
+        let of_broker = vec![change("num.io.threads", ConfigOp::Set, Some("9"))];
+        let changes = vec![(topic.clone(), of_topic), (broker.clone(), of_broker)];
+        let request = over_the_wire(INCREMENTAL_VERSION, &incremental_request(&changes, true));
+        assert!(request.validate_only);
+        let asked: Vec<Asked> = request.resources.into_iter().map(Asked::from).collect();
+        let arrived: Result<Vec<_>, ApiError> = check_all(&controller, &asked, false).into_iter().collect();
+        assert_eq!(arrived, Ok(changes));
+
+        let values = vec![("retention.ms".to_owned(), Some("5".to_owned()))];
+        let configs = vec![(topic.clone(), values.clone()), (broker.clone(), Vec::new())];
+        let request = over_the_wire(REPLACE_VERSION, &replace_request(&configs, false));
+        let asked: Vec<Asked> = request.resources.into_iter().map(Asked::from).collect();
+        let arrived: Result<Vec<_>, ApiError> = check_all(&controller, &asked, true).into_iter().collect();
+        let arrived = arrived.map(|all| {
+            let values =
+                |changes: Vec<ConfigChange>| changes.into_iter().map(|c| (c.name, c.value)).collect();
+            all.into_iter().map(|(resource, changes)| (resource, values(changes))).collect::<Vec<_>>()
+        });
+        assert_eq!(arrived, Ok(configs));
+
+        let answer = |resource: &ConfigResource, code, message: Option<&'static str>| {
+            AlterConfigsResourceResponse::default()
+                .with_resource_type(resource.kind.code())
+                .with_resource_name(StrBytes::from_string(resource.name.to_string()))
+                .with_error_code(code)
+                .with_error_message(message.map(StrBytes::from_static_str))
+        };
+        let responses = vec![answer(&topic, 0, None), answer(&broker, 40, Some("why"))];
+        let reply = incremental_reply(IncrementalAlterConfigsResponse::default().with_responses(responses));
+        let error = ApiError::new(ErrorCode::InvalidConfig, "why");
+        assert_eq!(reply, Reply::AlterConfigs(vec![(topic, Ok(())), (broker, Err(error))]));
     }
 }

@@ -74,3 +74,33 @@ fn result(name: WireTopicName, outcome: Result<(), &ApiError>) -> CreatePartitio
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::test_wire::over_the_wire;
+    use crate::controller::remote::topics::{
+        CREATE_PARTITIONS_VERSION, create_partitions_reply, create_partitions_request,
+    };
+    use crate::types::ErrorCode;
+
+    #[test]
+    fn what_is_passed_on_and_its_answer_come_over_the_wire_as_they_are() {
+        let topics = vec![
+            NewPartitions { topic: "a".into(), count: 5, assignments: None },
+            NewPartitions { topic: "b".into(), count: 3, assignments: Some(vec![vec![1, 2], vec![]]) },
+        ];
+        let request = create_partitions_request(&topics, true, 9);
+        let request = over_the_wire(CREATE_PARTITIONS_VERSION, &request);
+        assert_eq!((request.validate_only, request.timeout_ms), (true, 9));
+        assert_eq!(request.topics.into_iter().map(new_partitions).collect::<Vec<_>>(), topics);
+
+        let error = ApiError::new(ErrorCode::InvalidPartitions, "why");
+        let outcomes = vec![("a".into(), Ok(())), ("b".into(), Err(error))];
+        let results = outcomes.iter().map(|(name, outcome): &(crate::types::TopicName, _)| {
+            result(wire_name(name), outcome.as_ref().copied())
+        });
+        let response = CreatePartitionsResponse::default().with_results(results.collect());
+        assert_eq!(create_partitions_reply(response), Reply::CreatePartitions(outcomes));
+    }
+}

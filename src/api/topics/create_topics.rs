@@ -134,4 +134,46 @@ mod tests {
         let topic = new_topic(CreatableTopic::default().with_num_partitions(-1).with_replication_factor(-1));
         assert_eq!((topic.partitions, topic.replication_factor), (-1, -1));
     }
+
+    #[test]
+    fn what_is_passed_on_and_its_answer_come_over_the_wire_as_they_are() {
+        use crate::controller::remote::topics::{CREATE_VERSION, create_reply, create_request};
+        use crate::types::{ErrorCode, TopicId};
+        let plain =
+            NewTopic { name: "a".to_owned(), partitions: -1, replication_factor: 3, ..NewTopic::default() };
+        let chosen = NewTopic {
+            name: "b".to_owned(),
+            partitions: 4,
+            replication_factor: -1,
+            assignments: vec![(0, vec![1, 2]), (1, vec![])],
+            configs: vec![("k".to_owned(), Some("v".to_owned())), ("l".to_owned(), None)],
+        };
+        let topics = vec![plain, chosen];
+        let request = create_request(&topics, true, 11);
+        let request = crate::api::test_wire::over_the_wire(CREATE_VERSION, &request);
+        assert_eq!((request.validate_only, request.timeout_ms), (true, 11));
+        assert_eq!(request.topics.into_iter().map(new_topic).collect::<Vec<_>>(), topics);
+
+        let id = TopicId(uuid::Uuid::from_u128(8));
+        let configs = vec![("k".into(), "v".into())];
+        let created = CreatedTopic { id, partitions: 4, replication_factor: 2, configs };
+        let config = |name, value, source| {
+            CreatableTopicConfigs::default()
+                .with_name(StrBytes::from_static_str(name))
+                .with_value(Some(StrBytes::from_static_str(value)))
+                .with_config_source(source)
+        };
+        let good = CreatableTopicResult::default()
+            .with_name(wire_name("a".to_owned()))
+            .with_error_message(None)
+            .with_topic_id(id.0)
+            .with_num_partitions(4)
+            .with_replication_factor(2)
+            .with_configs(Some(vec![config("k", "v", 1), config("x", "y", 5)]));
+        let error = ApiError::new(ErrorCode::TopicAlreadyExists, "Topic 'b' already exists.");
+        let response = CreateTopicsResponse::default()
+            .with_topics(vec![good, failed(wire_name("b".to_owned()), &error)]);
+        let expected = vec![("a".to_owned(), Ok(created)), ("b".to_owned(), Err(error))];
+        assert_eq!(create_reply(response), Reply::CreateTopics(expected));
+    }
 }

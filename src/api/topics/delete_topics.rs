@@ -31,11 +31,7 @@ impl Api for DeleteTopics {
 
     async fn handle(cx: &RequestContext, request: DeleteTopicsRequest) -> DeleteTopicsResponse {
         let timeout = wait_of(request.timeout_ms);
-        let wanted: Vec<Wanted> = if cx.version >= IDS_FROM {
-            request.topics.into_iter().map(|topic| (topic.name, TopicId(topic.topic_id))).collect()
-        } else {
-            request.topic_names.into_iter().map(|name| (Some(name), TopicId::NIL)).collect()
-        };
+        let wanted = wanted(cx.version, request);
         if !cx.broker.config.delete_topic_enable {
             let error: ApiError = if cx.version < DISABLED_CODE_FROM {
                 invalid_request("Topic deletion is disabled.")
@@ -74,6 +70,13 @@ impl Api for DeleteTopics {
 
 /// A topic as the client names it: by either, and not by both.
 type Wanted = (Option<WireTopicName>, TopicId);
+
+fn wanted(version: i16, request: DeleteTopicsRequest) -> Vec<Wanted> {
+    if version >= IDS_FROM {
+        return request.topics.into_iter().map(|topic| (topic.name, TopicId(topic.topic_id))).collect();
+    }
+    request.topic_names.into_iter().map(|name| (Some(name), TopicId::NIL)).collect()
+}
 
 /// What is to be done for a request.
 #[derive(Default)]
@@ -185,5 +188,27 @@ mod tests {
         refused(&[(Some("c"), 0)], 3, "This server does not host this topic-partition.");
         let twice = "The provided topic name maps to an ID that was already supplied.";
         refused(&[(None, a), (Some("a"), 0)], 42, twice);
+    }
+
+    #[test]
+    fn what_is_passed_on_and_its_answer_come_over_the_wire_as_they_are() {
+        use crate::controller::remote::topics::{DELETE_VERSION, delete_reply, delete_request};
+        let [a, unknown] = [TopicId(topic_id(0)), TopicId(uuid::Uuid::from_u128(9))];
+        let topics = [TopicRef::Id(a), TopicRef::Name("b".into()), TopicRef::Id(unknown)];
+        let request = crate::api::test_wire::over_the_wire(DELETE_VERSION, &delete_request(&topics, 7));
+        assert_eq!(request.timeout_ms, 7);
+        let plan = Plan::of(&image(&[("a", 1), ("b", 1)], &[]), wanted(DELETE_VERSION, request));
+        let b = TopicId(topic_id(1));
+        assert_eq!(plan.to_delete.keys().copied().collect::<Vec<_>>(), [a, b]);
+        let mut answers = plan.answers;
+        answers.extend(plan.to_delete.into_iter().map(|(id, name)| result(Some(name), id)));
+        let error = ApiError::new(ErrorCode::UnknownTopicId, "This server does not host this topic ID.");
+        let [of_a, of_b, of_unknown] = topics.clone();
+        let expected =
+            vec![(of_a, Ok(("a".into(), a))), (of_b, Ok(("b".into(), b))), (of_unknown, Err(error))];
+        assert_eq!(delete_reply(&topics, answer(answers)), Reply::DeleteTopics(expected));
+        let nothing = delete_reply(&topics[..1], DeleteTopicsResponse::default());
+        let lost = Err(ErrorCode::UnknownServerError.into());
+        assert_eq!(nothing, Reply::DeleteTopics(vec![(TopicRef::Id(a), lost)]));
     }
 }

@@ -10,7 +10,7 @@ use crate::controller::command::{ApiError, Command, ElectionKind, Reply};
 use crate::schema::api::elect_leaders_request::TopicPartitions;
 use crate::schema::api::elect_leaders_response::{PartitionResult, ReplicaElectionResult};
 use crate::schema::api::{ElectLeadersRequest, ElectLeadersResponse};
-use crate::types::PartitionIndex;
+use crate::types::{PartitionIndex, TopicName};
 
 /// Before this version there is only one kind of election.
 const KINDS_FROM: i16 = 1;
@@ -26,14 +26,8 @@ impl Api for ElectLeaders {
     const ON: On = On::Both;
 
     async fn handle(cx: &RequestContext, request: ElectLeadersRequest) -> ElectLeadersResponse {
-        let kind = match request.election_type {
-            _ if cx.version < KINDS_FROM => Ok(ElectionKind::Preferred),
-            0 => Ok(ElectionKind::Preferred),
-            1 => Ok(ElectionKind::Unclean),
-            other => Err(invalid_request(format!("Unknown election type {other}"))),
-        };
-        let outcome = match kind {
-            Ok(kind) => elect(cx, kind, &request).await,
+        let outcome = match command(cx.version, &request) {
+            Ok(command) => elect(cx, command, request.timeout_ms).await,
             Err(error) => Err(error),
         };
         match outcome {
@@ -43,25 +37,35 @@ impl Api for ElectLeaders {
     }
 }
 
-async fn elect(
-    cx: &RequestContext,
-    kind: ElectionKind,
-    request: &ElectLeadersRequest,
-) -> Result<Vec<ReplicaElectionResult>, ApiError> {
+fn command(version: i16, request: &ElectLeadersRequest) -> Result<Command, ApiError> {
+    let kind = match request.election_type {
+        _ if version < KINDS_FROM => ElectionKind::Preferred,
+        0 => ElectionKind::Preferred,
+        1 => ElectionKind::Unclean,
+        other => return Err(invalid_request(format!("Unknown election type {other}"))),
+    };
     let named = |topic: &TopicPartitions| ((&**topic.topic).into(), topic.partitions.clone());
     let partitions = request.topic_partitions.as_ref().map(|topics| topics.iter().map(named).collect());
-    let command = Command::ElectLeaders { kind, partitions };
-    match submit(cx, command, wait_of(request.timeout_ms)).await? {
-        Reply::ElectLeaders(topics) => Ok(topics
-            .iter()
-            .map(|(topic, partitions)| {
-                let name = StrBytes::from_string(topic.to_string()).into();
-                let each = partitions.iter();
-                topic_result(name, each.map(|(index, outcome)| (*index, outcome.as_ref().err())))
-            })
-            .collect()),
+    Ok(Command::ElectLeaders { kind, partitions })
+}
+
+async fn elect(
+    cx: &RequestContext,
+    command: Command,
+    timeout_ms: i32,
+) -> Result<Vec<ReplicaElectionResult>, ApiError> {
+    match submit(cx, command, wait_of(timeout_ms)).await? {
+        Reply::ElectLeaders(topics) => Ok(answer(&topics)),
         other => Err(unexpected(&other)),
     }
+}
+
+fn answer(topics: &[(TopicName, Vec<(PartitionIndex, Result<(), ApiError>)>)]) -> Vec<ReplicaElectionResult> {
+    let topic = |(topic, partitions): &(TopicName, Vec<(PartitionIndex, Result<(), ApiError>)>)| {
+        let name = StrBytes::from_string(topic.to_string()).into();
+        topic_result(name, partitions.iter().map(|(index, outcome)| (*index, outcome.as_ref().err())))
+    };
+    topics.iter().map(topic).collect()
 }
 
 /// The answer when there was no election at all.
@@ -89,4 +93,32 @@ fn topic_result<'a>(
         }
     });
     ReplicaElectionResult::default().with_topic(topic).with_partition_result(results.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::test_wire::over_the_wire;
+    use crate::controller::remote::topics::{ELECT_VERSION, elect_reply, elect_request};
+    use crate::types::ErrorCode;
+
+    #[test]
+    fn what_is_passed_on_and_its_answer_come_over_the_wire_as_they_are() {
+        let named = vec![("a".into(), vec![0, 5]), ("b".into(), vec![])];
+        for (kind, partitions) in [
+            (ElectionKind::Preferred, None),
+            (ElectionKind::Unclean, Some(named)),
+            (ElectionKind::Unclean, None),
+        ] {
+            let request = over_the_wire(ELECT_VERSION, &elect_request(kind, partitions.as_deref(), 5));
+            assert_eq!(request.timeout_ms, 5);
+            assert_eq!(command(ELECT_VERSION, &request), Ok(Command::ElectLeaders { kind, partitions }));
+        }
+        let error = ApiError::new(ErrorCode::UnknownTopicOrPartition, "why");
+        let outcomes = vec![("a".into(), vec![(0, Ok(())), (1, Err(error))])];
+        let response = ElectLeadersResponse::default().with_replica_election_results(answer(&outcomes));
+        assert_eq!(elect_reply(response), Ok(Reply::ElectLeaders(outcomes)));
+        let failed = ElectLeadersResponse::default().with_error_code(41);
+        assert_eq!(elect_reply(failed), Err(ErrorCode::NotController.into()));
+    }
 }

@@ -12,6 +12,7 @@ pub mod api_versions_request;
 pub mod api_versions_response;
 pub mod broker_heartbeat_request;
 pub mod broker_heartbeat_response;
+pub mod default_principal_data;
 pub mod delete_groups_request;
 pub mod delete_groups_response;
 pub mod describe_log_dirs_request;
