@@ -211,7 +211,7 @@ fn what_a_broker_asks_is_done_by_the_controller_of_another_process() {
         };
         registration::register_controller(&remote.controller, own, soon()).await.unwrap();
 
-        // And gone it is.
+        // And gone it is, whatever only it could lead.
         assert!(registration::shut_down(&remote.controller, ID, epoch, epoch, soon()).await.unwrap());
         let delete = Command::DeleteTopics(vec![TopicRef::Name("a".into())]);
         let Ok(Reply::DeleteTopics(deleted)) = remote.submit(delete).await else { panic!() };

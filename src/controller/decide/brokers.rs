@@ -24,13 +24,15 @@ pub(super) fn register(facts: &Facts<'_>, wanted: &BrokerRegistration) -> Result
     }
     let existing = facts.image.brokers().get(wanted.id);
     let same_incarnation = existing.filter(|b| b.incarnation == wanted.incarnation);
-    if existing.is_some()
+    // One that was about to go and comes again need not wait for its session's end.
+    if existing.is_some_and(|old| !old.in_controlled_shutdown)
         && same_incarnation.is_none()
         && facts.live.has_session(wanted.id, facts.monotonic_ms)
     {
         return Err(ApiError::new(
             ErrorCode::DuplicateBrokerRegistration,
-            "Another broker is registered with that broker id.",
+            "Another broker is registered with that broker id. If the broker was recently restarted this should \
+             self-resolve once the heartbeat manager expires the broker's session.",
         ));
     }
     check_directories(facts, wanted)?;
@@ -173,29 +175,23 @@ pub(super) fn heartbeat(facts: &Facts<'_>, beat: &BrokerHeartbeat) -> Result<Dec
         if broker.fenced {
             should_shut_down = true;
         } else {
-            let moves = move_leaderships_away(facts, beat.id);
-            let leads_after = facts.image.topics().iter().any(|topic| {
-                topic.iter().any(|(index, p)| {
-                    p.leader == beat.id && !moves.iter().any(|(id, i)| *id == topic.id && *i == index)
-                })
-            });
-            if !broker.in_controlled_shutdown {
-                let change = BrokerRegistrationChangeRecord {
-                    broker_id: beat.id,
-                    broker_epoch: beat.epoch,
-                    in_controlled_shutdown: 1,
-                    ..BrokerRegistrationChangeRecord::default()
-                };
-                records.push(change.into());
-            }
-            records.extend(shutdown_records(facts, beat.id));
-            // What cannot be moved keeps nobody here: there is no other broker to lead it.
-            let others = facts.image.brokers().iter().any(|b| b.id != beat.id && !b.fenced);
-            should_shut_down = !leads_after || !others;
+            // First what others can lead is moved; with the next heartbeat the broker may go. What nobody else can lead
+            // keeps it from nothing: that would be for ever.
+            should_shut_down = !leads_what_others_can(facts, beat.id);
             if should_shut_down {
-                records.clear();
                 records.extend(fence_records(facts, broker));
                 is_fenced = true;
+            } else {
+                if !broker.in_controlled_shutdown {
+                    let change = BrokerRegistrationChangeRecord {
+                        broker_id: beat.id,
+                        broker_epoch: beat.epoch,
+                        in_controlled_shutdown: 1,
+                        ..BrokerRegistrationChangeRecord::default()
+                    };
+                    records.push(change.into());
+                }
+                records.extend(shutdown_records(facts, beat.id));
             }
         }
     } else if beat.want_fence && !broker.fenced {
@@ -249,21 +245,12 @@ fn lose_leaderships(facts: &Facts<'_>, broker: NodeId) -> Vec<MetadataRecord> {
     records
 }
 
-/// Partitions that somebody else can lead from now on.
-fn move_leaderships_away(
-    facts: &Facts<'_>,
-    broker: NodeId,
-) -> Vec<(crate::types::TopicId, crate::types::PartitionIndex)> {
+/// True if there is a partition that the broker leads and somebody else could.
+fn leads_what_others_can(facts: &Facts<'_>, broker: NodeId) -> bool {
     let alive = |id: NodeId| id != broker && facts.image.is_active(id);
-    let mut moved = Vec::new();
-    for topic in facts.image.topics().iter() {
-        for (index, partition) in topic.iter().filter(|(_, p)| p.leader == broker) {
-            if elections::online_leader(partition, alive).is_some() {
-                moved.push((topic.id, index));
-            }
-        }
-    }
-    moved
+    facts.image.topics().iter().any(|topic| {
+        topic.iter().any(|(_, p)| p.leader == broker && elections::online_leader(p, alive).is_some())
+    })
 }
 
 /// While a broker shuts down it leaves in-sync replicas where others remain, and leads on where nobody else can.

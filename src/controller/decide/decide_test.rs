@@ -227,6 +227,27 @@ fn the_only_broker_may_leave() {
 }
 
 #[test]
+fn a_broker_that_goes_hands_over_what_others_can_lead_first() {
+    let mut cluster = Cluster::new(2);
+    cluster.create(topic("one", 2, 1)).unwrap();
+    cluster.create(topic("two", 2, 2)).unwrap();
+    let epoch = cluster.image.brokers().get(1).unwrap().epoch;
+    let reply = cluster.beat(1, epoch, false, true);
+    assert_eq!(reply, Reply::BrokerHeartbeat { is_fenced: false, should_shut_down: false });
+    let led = |cluster: &Cluster, name: &str| {
+        cluster.image.topics().get(name).unwrap().iter().filter(|(_, p)| p.leader == 1).count()
+    };
+    assert_eq!((led(&cluster, "one"), led(&cluster, "two")), (1, 0));
+    assert!(!cluster.image.is_active(1));
+    // What only this one has cannot be handed over.
+    let reply = cluster.beat(1, epoch, false, true);
+    assert_eq!(reply, Reply::BrokerHeartbeat { is_fenced: true, should_shut_down: true });
+    assert_eq!(led(&cluster, "one"), 0);
+    let again = cluster.beat(1, epoch, false, true);
+    assert_eq!(again, Reply::BrokerHeartbeat { is_fenced: true, should_shut_down: true });
+}
+
+#[test]
 fn configs_change_key_by_key_and_as_a_whole() {
     let mut cluster = Cluster::new(1);
     cluster.create(topic("t", 1, 1)).unwrap();
