@@ -23,13 +23,24 @@ pub struct Client {
     conn: Box<dyn Conn>,
     inbox: BytesMut,
     next_id: i32,
+    patience: Duration,
 }
 
 impl Client {
     /// Connects to `port`.
     pub async fn connect(net: &dyn Net, port: u16) -> io::Result<Client> {
-        let conn = net.connect("localhost", port).await?;
-        Ok(Client { conn, inbox: BytesMut::new(), next_id: 0 })
+        Client::connect_to(net, "localhost", port).await
+    }
+
+    /// Connects to `host`:`port`.
+    pub async fn connect_to(net: &dyn Net, host: &str, port: u16) -> io::Result<Client> {
+        let conn = net.connect(host, port).await?;
+        Ok(Client { conn, inbox: BytesMut::new(), next_id: 0, patience: ANSWER })
+    }
+
+    /// The same with another limit for the time that an answer, or the sending of a request, may take.
+    pub fn with_patience(self, patience: Duration) -> Client {
+        Client { patience, ..self }
     }
 
     /// Sends a request; what is returned fits [`Client::receive`].
@@ -43,7 +54,7 @@ impl Client {
         frame::finish(&mut out, begun, 0).ok_or(io::ErrorKind::InvalidInput)?;
         let mut rest = &out[..];
         while !rest.is_empty() {
-            poll_fn(|cx| self.conn.poll_write_ready(cx)).await?;
+            timeout(self.patience, poll_fn(|cx| self.conn.poll_write_ready(cx))).await??;
             match self.conn.try_write(&[IoSlice::new(rest)], false) {
                 Ok(written) => rest = &rest[written..],
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
@@ -56,7 +67,7 @@ impl Client {
     /// The answer to a request of type `R`; answers come in the order of the requests.
     pub async fn receive<R: Request>(&mut self, version: i16, id: i32) -> io::Result<R::Response> {
         let api = versions::api(R::KEY).ok_or(io::ErrorKind::InvalidInput)?;
-        let mut answer = timeout(ANSWER, self.frame()).await??;
+        let mut answer = timeout(self.patience, self.frame()).await??;
         let answered = decode_response(&mut answer, api.response_header_version(version))
             .map_err(|e| io::Error::other(e.to_string()))?;
         if answered != id {

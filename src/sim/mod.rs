@@ -20,6 +20,7 @@ pub mod model;
 pub mod net;
 pub mod node;
 pub mod options;
+pub mod route;
 pub mod runner;
 pub mod sabotage;
 pub mod storage;

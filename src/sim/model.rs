@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use super::checkers::{self, Checker};
 use super::clock::SimClock;
 use super::options::Options;
-use crate::types::{ErrorCode, Offset};
+use crate::types::{ErrorCode, LeaderEpoch, NodeId, Offset};
 
 /// A topic's number, and a partition of it.
 pub type Slot = (u32, i32);
@@ -141,10 +141,21 @@ pub enum Event {
         reader: u32,
         /// Of which partition.
         slot: Slot,
+        /// Who answered, and for which leader epoch, -1 where there is one node alone.
+        leader: (NodeId, LeaderEpoch),
         /// The high watermark.
         high_watermark: Offset,
         /// The log start offset.
         start: Offset,
+    },
+    /// Some node says who leads a partition.
+    Led {
+        /// Which.
+        slot: Slot,
+        /// Who.
+        leader: NodeId,
+        /// In which epoch.
+        epoch: LeaderEpoch,
     },
     /// A reader's position is outside of the log.
     OutOfRange {
@@ -227,6 +238,9 @@ pub struct Promises {
     pub trims: bool,
     /// Producers below are idempotent.
     pub idempotent_producers: Producer,
+    /// There are several nodes: what acks=1 acknowledged goes with its leader, and what one node knows another
+    /// may not know yet.
+    pub cluster: bool,
 }
 
 /// The history of one run. Clones are the same.
@@ -258,12 +272,13 @@ pub struct Counts {
 
 impl Model {
     /// An empty history.
-    pub fn new(options: &Options, clock: Arc<SimClock>) -> Model {
+    pub fn new(options: &Options, clock: Arc<SimClock>, cluster: bool) -> Model {
         let promises = Promises {
             fsync: options.fsync,
             retention: options.retention_ms.is_some(),
             trims: options.trims,
             idempotent_producers: options.idempotent_producers,
+            cluster,
         };
         let state = State {
             checkers: checkers::all(promises),

@@ -11,7 +11,7 @@ use tokio::time::{sleep, timeout};
 
 use super::disk::{Call, Fault};
 use super::model::{Counts, Event, Model};
-use super::node::{Machine, power_is_lost};
+use super::node::{Machine, PORT, power_is_lost};
 use super::options::{Ending, Life, Options};
 use super::workload::produce::Producing;
 use super::workload::{Context, Phase, TEAM, commit, consume, join, topics, trim, verify};
@@ -54,7 +54,7 @@ pub fn run(options: &Options) -> Outcome {
     let runtime = builder.build().expect("a runtime without I/O needs nothing of the system");
     runtime.block_on(async {
         let mut machine = Machine::new(options);
-        let model = Model::new(options, Arc::clone(&machine.clock));
+        let model = Model::new(options, Arc::clone(&machine.clock), false);
         if let Err(why) = simulate(&mut machine, &model, options).await {
             model.violated(why);
         }
@@ -83,6 +83,8 @@ impl Clients {
         let (phase, watched) = watch::channel(Phase::Work);
         let cx = Context {
             net: machine.net.clone(),
+            places: Arc::new(vec![("localhost".to_owned(), PORT)]),
+            turn: Arc::default(),
             model: model.clone(),
             options: Arc::new(options.clone()),
             phase: watched,

@@ -86,7 +86,8 @@ mod tests {
     }
 
     fn sees(events: &[Event]) -> Result<(), String> {
-        let promises = Promises { fsync: true, retention: false, trims: false, idempotent_producers: 0 };
+        let promises =
+            Promises { fsync: true, retention: false, trims: false, idempotent_producers: 0, cluster: false };
         let mut checker = GroupSingleOwner::new(promises);
         events.iter().try_for_each(|event| checker.see(event))
     }

@@ -1,14 +1,14 @@
-//! No client sees a high watermark go back, and a position it has reached stays within the log.
+//! No client sees a high watermark go back in a leader epoch, and a position it has reached stays within the log.
 
 use std::collections::BTreeMap;
 
 use super::{Checker, Event, Promises};
 use crate::sim::model::Slot;
-use crate::types::Offset;
+use crate::types::{LeaderEpoch, Offset};
 
 pub(super) struct HighWatermarkMonotonic {
     promises: Promises,
-    seen: BTreeMap<(u32, Slot), Offset>,
+    seen: BTreeMap<(u32, Slot, LeaderEpoch), Offset>,
     /// The power took what only memory had promised: readers may be ahead of the log.
     may_be_ahead: bool,
 }
@@ -26,8 +26,8 @@ impl Checker for HighWatermarkMonotonic {
 
     fn see(&mut self, event: &Event) -> Result<(), String> {
         match event {
-            Event::Answer { reader, slot, high_watermark, .. } => {
-                let before = self.seen.insert((*reader, *slot), *high_watermark).unwrap_or(0);
+            Event::Answer { reader, slot, leader, high_watermark, .. } => {
+                let before = self.seen.insert((*reader, *slot, leader.1), *high_watermark).unwrap_or(0);
                 if *high_watermark < before {
                     return Err(format!("{slot:?}: the high watermark was {before} and is {high_watermark}"));
                 }

@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 
 use super::{Checker, Event, Promises};
 use crate::sim::model::Slot;
-use crate::types::Offset;
+use crate::types::{LeaderEpoch, Offset};
 
 pub(super) struct LogStartMonotonic {
     promises: Promises,
-    seen: BTreeMap<(u32, Slot), Offset>,
+    seen: BTreeMap<(u32, Slot, LeaderEpoch), Offset>,
     trimmed: BTreeMap<Slot, Offset>,
 }
 
@@ -27,8 +27,8 @@ impl Checker for LogStartMonotonic {
 
     fn see(&mut self, event: &Event) -> Result<(), String> {
         match event {
-            Event::Answer { reader, slot, high_watermark, start } => {
-                let before = self.seen.insert((*reader, *slot), *start).unwrap_or(0);
+            Event::Answer { reader, slot, leader, high_watermark, start } => {
+                let before = self.seen.insert((*reader, *slot, leader.1), *start).unwrap_or(0);
                 if *start < before {
                     return Err(format!("{slot:?}: the log start offset was {before} and is {start}"));
                 }

@@ -8,6 +8,7 @@ mod log_start_monotonic;
 mod no_duplicates;
 mod no_gaps;
 mod offsets_unique;
+mod one_leader_per_epoch;
 mod order_per_producer;
 mod producers_go_on;
 mod topics_kept;
@@ -30,6 +31,7 @@ pub fn all(promises: Promises) -> Vec<Box<dyn Checker>> {
         Box::new(group_single_owner::GroupSingleOwner::new(promises)),
         Box::new(high_watermark_monotonic::HighWatermarkMonotonic::new(promises)),
         Box::new(log_start_monotonic::LogStartMonotonic::new(promises)),
+        Box::new(one_leader_per_epoch::OneLeaderPerEpoch::default()),
         Box::new(no_duplicates::NoDuplicates::new(promises)),
         Box::new(no_gaps::NoGaps),
         Box::new(offsets_unique::OffsetsUnique::new(promises)),

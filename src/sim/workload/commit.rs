@@ -10,12 +10,12 @@ use tokio::time::sleep;
 use super::{BACKOFF, Context, kafka_topic};
 use crate::schema::api::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
 use crate::schema::api::offset_fetch_request::OffsetFetchRequestTopic;
-use crate::schema::api::{FindCoordinatorRequest, GroupId, OffsetCommitRequest, OffsetFetchRequest};
+use crate::schema::api::{GroupId, OffsetCommitRequest, OffsetFetchRequest};
 use crate::sim::client::Client;
 use crate::sim::model::{Commit, Event, Slot};
+use crate::sim::route::Routed;
 use crate::types::{ErrorCode, Offset, Rng};
 
-const FIND_COORDINATOR_VERSION: i16 = 3;
 const OFFSET_COMMIT_VERSION: i16 = 8;
 const OFFSET_FETCH_VERSION: i16 = 7;
 /// The generation of a member that belongs to none.
@@ -45,11 +45,11 @@ pub async fn run(cx: Context, group: u32, mut rng: Rng) {
 async fn use_connection(
     cx: &Context,
     group: u32,
-    client: &mut Client,
+    client: &mut Routed,
     rng: &mut Rng,
     last: &mut Offset,
 ) -> io::Result<()> {
-    find_coordinator(client, group).await?;
+    let client = coordinator(client, group).await?;
     let slots = cx.slots();
     while !cx.is_finishing() {
         let slot = slots[rng.below(slots.len() as u64) as usize];
@@ -66,14 +66,9 @@ async fn use_connection(
     Ok(())
 }
 
-/// Fails unless the group has a coordinator.
-pub(super) async fn find_coordinator(client: &mut Client, group: u32) -> io::Result<()> {
-    let request = FindCoordinatorRequest::default().with_key(group_id(group).0);
-    let found = client.call(FIND_COORDINATOR_VERSION, &request).await?;
-    match found.error_code {
-        0 => Ok(()),
-        _ => Err(io::Error::other("there is no coordinator")),
-    }
+/// The connection to the group's coordinator. Fails unless there is one.
+pub(super) async fn coordinator(client: &mut Routed, group: u32) -> io::Result<&mut Client> {
+    client.coordinator(group_id(group).0).await
 }
 
 /// Commits, as `member`, which is empty outside of a generation.

@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use kafka_protocol::protocol::StrBytes;
 use tokio::time::sleep;
 
-use super::commit::{fetch, find_coordinator, group_id, send_commit};
+use super::commit::{coordinator, fetch, group_id, send_commit};
 use super::{BACKOFF, Context, TEAM};
 use crate::schema::api::join_group_request::JoinGroupRequestProtocol;
 use crate::schema::api::join_group_response::JoinGroupResponseMember;
@@ -20,6 +20,7 @@ use crate::schema::consumer_protocol::{
 };
 use crate::sim::client::Client;
 use crate::sim::model::{Commit, Event, Slot, topic_name};
+use crate::sim::route::Routed;
 use crate::types::{ErrorCode, Offset, Rng};
 
 const JOIN_GROUP_VERSION: i16 = 7;
@@ -103,8 +104,8 @@ pub async fn run(cx: Context, id: u32, rng: Rng) {
 
 impl Member {
     /// One generation: from joining until something ends it.
-    async fn take_part(&mut self, client: &mut Client) -> Result<(), Failed> {
-        find_coordinator(client, TEAM).await?;
+    async fn take_part(&mut self, client: &mut Routed) -> Result<(), Failed> {
+        let client = coordinator(client, TEAM).await?;
         let mut share = self.join(client).await?;
         loop {
             self.think().await;

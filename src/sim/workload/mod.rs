@@ -8,25 +8,26 @@ pub mod topics;
 pub mod trim;
 pub mod verify;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use kafka_protocol::protocol::StrBytes;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use super::client::Client;
 use super::model::{Event, Model, Slot, Value, topic_name};
 use super::net::SimNet;
-use super::node::PORT;
 use super::options::Options;
+use super::route::{Leader, Place, Routed};
 use crate::schema::api::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use crate::schema::api::fetch_request::{FetchPartition, FetchTopic};
 use crate::schema::api::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use crate::schema::api::metadata_request::MetadataRequestTopic;
-use crate::schema::api::{CreateTopicsRequest, FetchRequest, ListOffsetsRequest, MetadataRequest, TopicName};
-use crate::types::{ErrorCode, Offset};
+use crate::schema::api::{CreateTopicsRequest, FetchRequest, ListOffsetsRequest, TopicName};
+use crate::types::{ErrorCode, LeaderEpoch, NodeId, Offset};
 use crate::wire::batch::batches;
 use crate::wire::records::Records;
 
@@ -36,7 +37,6 @@ pub const VERIFIER: u32 = 1000;
 pub const TEAM: u32 = 100;
 /// How long a client waits before it tries again.
 const BACKOFF: Duration = Duration::from_millis(40);
-const METADATA_VERSION: i16 = 12;
 const CREATE_TOPICS_VERSION: i16 = 7;
 const FETCH_VERSION: i16 = 12;
 const LIST_OFFSETS_VERSION: i16 = 7;
@@ -55,8 +55,12 @@ pub enum Phase {
 /// What every client has.
 #[derive(Clone)]
 pub struct Context {
-    /// The way to the node.
+    /// The network, as clients see it.
     pub net: SimNet,
+    /// Where nodes are.
+    pub places: Arc<Vec<Place>>,
+    /// Which of them is asked next.
+    pub turn: Arc<AtomicUsize>,
     /// Where everything is written down.
     pub model: Model,
     /// What was drawn.
@@ -75,22 +79,42 @@ impl Context {
         *self.phase.borrow() == Phase::Finish
     }
 
+    /// True if there are several nodes: what one of them does not know, another may.
+    fn is_cluster(&self) -> bool {
+        self.places.len() > 1
+    }
+
+    /// How many replicas topics have.
+    fn replication(&self) -> i16 {
+        self.places.len().min(3) as i16
+    }
+
+    /// How long an answer may take.
+    fn patience(&self) -> Duration {
+        Duration::from_secs(if self.is_cluster() { 6 } else { 30 })
+    }
+
+    /// How long a server may take over something, in milliseconds.
+    fn timeout_ms(&self) -> i32 {
+        if self.is_cluster() { 4_000 } else { 10_000 }
+    }
+
     /// Connects to a node that knows every topic, which are made if they are not there. `None` if it must be
     /// tried again.
-    async fn connect(&self) -> Option<Client> {
+    async fn connect(&self) -> Option<Routed> {
         let ready = async {
-            let mut client = Client::connect(&self.net, PORT).await?;
+            let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+            let place = self.places[turn % self.places.len()].clone();
+            let mut client = Routed::connect(&self.net, place, self.patience()).await?;
             let named = (0..self.options.topics)
-                .map(|topic| MetadataRequestTopic::default().with_name(Some(kafka_topic(topic))));
-            let request = MetadataRequest::default()
-                .with_topics(Some(named.collect()))
-                .with_allow_auto_topic_creation(self.options.segment_bytes.is_none());
-            let answer = client.call(METADATA_VERSION, &request).await?;
+                .map(|topic| (topic, MetadataRequestTopic::default().with_name(Some(kafka_topic(topic)))));
+            let answer = client.ask(named.collect(), self.options.segment_bytes.is_none()).await?;
             let mut all = answer.topics.len() == self.options.topics as usize;
             for (topic, found) in (0..).zip(&answer.topics) {
                 match ErrorCode::from_code(found.error_code) {
                     Some(ErrorCode::None) if found.partitions.len() == self.options.partitions as usize => {
                         self.model.see(Event::Created(topic));
+                        self.see_leaders(&client, topic);
                     }
                     Some(ErrorCode::None) => self.model.violated(format!(
                         "topic {topic} has {} partitions, not {}",
@@ -115,8 +139,20 @@ impl Context {
         }
     }
 
+    /// Writes down who leads what, where it matters.
+    fn see_leaders(&self, client: &Routed, topic: u32) {
+        if !self.is_cluster() {
+            return;
+        }
+        for slot in self.slots().into_iter().filter(|slot| slot.0 == topic) {
+            if let Some(Leader { node, epoch, .. }) = client.leader_of(slot) {
+                self.model.see(Event::Led { slot, leader: node, epoch });
+            }
+        }
+    }
+
     /// Makes a topic of the ones that stay, unless metadata makes it.
-    async fn create(&self, client: &mut Client, topic: u32) -> io::Result<()> {
+    async fn create(&self, client: &mut Routed, topic: u32) -> io::Result<()> {
         let Some(segment_bytes) = self.options.segment_bytes else { return Ok(()) };
         let config = CreatableTopicConfig::default()
             .with_name(StrBytes::from_static_str("internal.segment.bytes"))
@@ -124,10 +160,11 @@ impl Context {
         let wanted = CreatableTopic::default()
             .with_name(kafka_topic(topic))
             .with_num_partitions(self.options.partitions)
-            .with_replication_factor(1)
+            .with_replication_factor(self.replication())
             .with_configs(vec![config]);
-        let request = CreateTopicsRequest::default().with_topics(vec![wanted]).with_timeout_ms(10_000);
-        client.call(CREATE_TOPICS_VERSION, &request).await.map(drop)
+        let request =
+            CreateTopicsRequest::default().with_topics(vec![wanted]).with_timeout_ms(self.timeout_ms());
+        client.any().await?.call(CREATE_TOPICS_VERSION, &request).await.map(drop)
     }
 }
 
@@ -155,14 +192,6 @@ struct Reader {
     positions: Vec<(Slot, Offset)>,
 }
 
-/// What one fetch found out.
-struct Fetched {
-    /// Records in it.
-    records: usize,
-    /// The high watermark of each partition that was answered without an error.
-    ends: Vec<(Slot, Offset)>,
-}
-
 impl Reader {
     fn new(cx: &Context, id: u32) -> Reader {
         let positions = cx.slots().into_iter().map(|slot| (slot, 0)).collect();
@@ -170,17 +199,49 @@ impl Reader {
     }
 
     /// Reads once from every partition; waits up to `wait_ms` if there is nothing.
-    async fn fetch(&mut self, client: &mut Client, wait_ms: i32) -> io::Result<Fetched> {
+    async fn fetch(&mut self, client: &mut Routed, wait_ms: i32) -> io::Result<usize> {
+        let mut leaders: Vec<(NodeId, Place)> = Vec::new();
+        for (slot, _) in &self.positions {
+            let leader = client.leader_of(*slot).ok_or(io::ErrorKind::NotConnected)?;
+            if !leaders.iter().any(|(node, _)| *node == leader.node) {
+                leaders.push((leader.node, client.place_of(*slot)?));
+            }
+        }
+        let (mut records, each) = (0, wait_ms / leaders.len() as i32);
+        for (leader, place) in leaders {
+            records += self.fetch_from(client, leader, place, each).await?;
+        }
+        Ok(records)
+    }
+
+    /// Reads once from every partition that `leader` leads.
+    async fn fetch_from(
+        &mut self,
+        client: &mut Routed,
+        leader: NodeId,
+        place: Place,
+        wait_ms: i32,
+    ) -> io::Result<usize> {
+        let is_led = |slot: Slot| client.leader_of(slot).is_some_and(|found| found.node == leader);
+        // On one node nobody need be told which epoch is meant.
+        let epoch = |slot: Slot| match client.leader_of(slot) {
+            Some(leader) if self.cx.is_cluster() => leader.epoch,
+            _ => -1,
+        };
+        let epochs: BTreeMap<Slot, LeaderEpoch> =
+            self.positions.iter().map(|(slot, _)| (*slot, epoch(*slot))).collect();
         let topics = (0..self.cx.options.topics).map(|topic| {
-            let of_topic = self.positions.iter().filter(|(slot, _)| slot.0 == topic);
+            let of_topic = self.positions.iter().filter(|(slot, _)| slot.0 == topic && is_led(*slot));
             let partitions = of_topic.map(|(slot, position)| {
                 FetchPartition::default()
                     .with_partition(slot.1)
+                    .with_current_leader_epoch(epochs[slot])
                     .with_fetch_offset(*position)
                     .with_partition_max_bytes(4 << 10)
             });
             FetchTopic::default().with_topic(kafka_topic(topic)).with_partitions(partitions.collect())
         });
+        let topics = topics.filter(|topic| !topic.partitions.is_empty());
         let request = FetchRequest::default()
             .with_max_wait_ms(wait_ms)
             .with_min_bytes(1)
@@ -188,11 +249,11 @@ impl Reader {
             .with_session_id(0)
             .with_session_epoch(-1)
             .with_topics(topics.collect());
-        let answer = client.call(FETCH_VERSION, &request).await?;
+        let answer = client.at(place).await?.call(FETCH_VERSION, &request).await?;
         if answer.error_code != 0 {
             return Err(io::Error::other(format!("the fetch failed: {}", answer.error_code)));
         }
-        let mut fetched = Fetched { records: 0, ends: Vec::new() };
+        let mut records = 0;
         for topic in &answer.responses {
             let number = (0..self.cx.options.topics).find(|number| kafka_topic(*number) == topic.topic);
             let Some(number) = number else { continue };
@@ -203,14 +264,16 @@ impl Reader {
                         self.cx.model.see(Event::Answer {
                             reader: self.id,
                             slot,
+                            leader: (leader, epochs.get(&slot).copied().unwrap_or(-1)),
                             high_watermark: partition.high_watermark,
                             start: partition.log_start_offset,
                         });
-                        fetched.ends.push((slot, partition.high_watermark));
-                        fetched.records += self.take(slot, partition.records.as_deref().unwrap_or_default());
+                        records += self.take(slot, partition.records.as_deref().unwrap_or_default());
                     }
                     Some(ErrorCode::OffsetOutOfRange) => self.reset(client, slot).await?,
-                    Some(ErrorCode::UnknownTopicOrPartition) => self.cx.model.see(Event::Missing(slot.0)),
+                    Some(ErrorCode::UnknownTopicOrPartition) if !self.cx.is_cluster() => {
+                        self.cx.model.see(Event::Missing(slot.0))
+                    }
                     error => {
                         let name = error.map_or("an unknown error", ErrorCode::name);
                         let why = format!("{slot:?} could not be read: {name}");
@@ -220,7 +283,7 @@ impl Reader {
                 }
             }
         }
-        Ok(fetched)
+        Ok(records)
     }
 
     fn take(&mut self, slot: Slot, bytes: &[u8]) -> usize {
@@ -251,7 +314,7 @@ impl Reader {
         count
     }
 
-    async fn reset(&mut self, client: &mut Client, slot: Slot) -> io::Result<()> {
+    async fn reset(&mut self, client: &mut Routed, slot: Slot) -> io::Result<()> {
         let start = list_offset(client, slot, EARLIEST).await?;
         let end = list_offset(client, slot, LATEST).await?;
         let Some((_, position)) = self.positions.iter_mut().find(|(at, _)| *at == slot) else {
@@ -263,13 +326,13 @@ impl Reader {
     }
 }
 
-async fn list_offset(client: &mut Client, slot: Slot, timestamp: i64) -> io::Result<Offset> {
+async fn list_offset(client: &mut Routed, slot: Slot, timestamp: i64) -> io::Result<Offset> {
     let partition =
         ListOffsetsPartition { partition_index: slot.1, timestamp, ..ListOffsetsPartition::default() };
     let topic = ListOffsetsTopic { name: kafka_topic(slot.0), partitions: vec![partition] };
     let request =
         ListOffsetsRequest { replica_id: (-1).into(), topics: vec![topic], ..ListOffsetsRequest::default() };
-    let answer = client.call(LIST_OFFSETS_VERSION, &request).await?;
+    let answer = client.leader(slot).await?.call(LIST_OFFSETS_VERSION, &request).await?;
     let partition = answer.topics.first().and_then(|topic| topic.partitions.first());
     match partition {
         Some(partition) if partition.error_code == 0 => Ok(partition.offset),

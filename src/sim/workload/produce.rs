@@ -18,8 +18,8 @@ use super::{BACKOFF, Context, encode_value, kafka_topic};
 use crate::env::Clock as _;
 use crate::schema::api::produce_request::{PartitionProduceData, TopicProduceData};
 use crate::schema::api::{InitProducerIdRequest, ProduceRequest};
-use crate::sim::client::Client;
 use crate::sim::model::{Event, Producer, Slot};
+use crate::sim::route::Routed;
 use crate::types::{ErrorCode, Rng};
 use crate::wire::records::BatchBuilder;
 
@@ -94,13 +94,13 @@ impl Producing {
         }
     }
 
-    async fn use_connection(&mut self, client: &mut Client) -> io::Result<Ended> {
+    async fn use_connection(&mut self, client: &mut Routed) -> io::Result<Ended> {
         if self.acks == -1 && self.identity.is_none() {
             let request = InitProducerIdRequest::default()
                 .with_transactional_id(None)
                 .with_producer_id((-1).into())
                 .with_producer_epoch(-1);
-            let answer = client.call(INIT_PRODUCER_ID_VERSION, &request).await?;
+            let answer = client.any().await?.call(INIT_PRODUCER_ID_VERSION, &request).await?;
             if answer.error_code != 0 {
                 self.cx.model.note(format!("producer {} gets no id: error {}", self.id, answer.error_code));
                 return Ok(Ended::Again);
@@ -114,16 +114,20 @@ impl Producing {
                 self.draw();
             }
             while under_way.len() < self.pending.len() {
+                // Nothing is sent that is not known to have somewhere to go.
+                let place = client.place_of(self.pending[under_way.len()].slot)?;
+                client.at(place.clone()).await?;
                 let request = self.request(under_way.len());
-                let id = client.send(PRODUCE_VERSION, &request).await?;
+                let id = client.at(place.clone()).await?.send(PRODUCE_VERSION, &request).await?;
                 if self.acks == 0 {
                     self.pending.pop_front();
                     break;
                 }
-                under_way.push_back(id);
+                under_way.push_back((place, id));
             }
             match under_way.pop_front() {
-                Some(id) => {
+                Some((place, id)) => {
+                    let client = client.at(place).await?;
                     let answer = client.receive::<ProduceRequest>(PRODUCE_VERSION, id).await?;
                     let partition = answer.responses.first().and_then(|t| t.partition_responses.first());
                     let partition = partition.ok_or(io::ErrorKind::InvalidData)?;
@@ -181,7 +185,7 @@ impl Producing {
         ProduceRequest::default()
             .with_transactional_id(None)
             .with_acks(self.acks)
-            .with_timeout_ms(10_000)
+            .with_timeout_ms(self.cx.timeout_ms())
             .with_topic_data(vec![topic])
     }
 

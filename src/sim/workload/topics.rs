@@ -6,16 +6,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::sleep;
 
-use super::{
-    BACKOFF, CREATE_TOPICS_VERSION, Context, LATEST, METADATA_VERSION, encode_value, kafka_topic, list_offset,
-};
+use super::{BACKOFF, CREATE_TOPICS_VERSION, Context, LATEST, encode_value, kafka_topic, list_offset};
 use crate::env::Clock as _;
 use crate::schema::api::create_topics_request::CreatableTopic;
 use crate::schema::api::metadata_request::MetadataRequestTopic;
 use crate::schema::api::produce_request::{PartitionProduceData, TopicProduceData};
-use crate::schema::api::{CreateTopicsRequest, DeleteTopicsRequest, MetadataRequest, ProduceRequest};
-use crate::sim::client::Client;
+use crate::schema::api::{CreateTopicsRequest, DeleteTopicsRequest, ProduceRequest};
 use crate::sim::model::{Event, SHORT_LIVED_FROM};
+use crate::sim::route::Routed;
 use crate::types::{ErrorCode, Rng};
 use crate::wire::records::BatchBuilder;
 
@@ -57,7 +55,7 @@ pub async fn run(cx: Context, mut rng: Rng) {
     }
 }
 
-async fn step(cx: &Context, client: &mut Client, topic: &mut Topic, rng: &mut Rng) -> io::Result<()> {
+async fn step(cx: &Context, client: &mut Routed, topic: &mut Topic, rng: &mut Rng) -> io::Result<()> {
     match (topic.is_there, rng.below(8)) {
         (_, 0) => look(cx, client, topic).await,
         (false, _) => create(cx, client, topic).await,
@@ -67,13 +65,14 @@ async fn step(cx: &Context, client: &mut Client, topic: &mut Topic, rng: &mut Rn
 }
 
 /// Asks whether it is there, and how much is in it.
-async fn look(cx: &Context, client: &mut Client, topic: &mut Topic) -> io::Result<()> {
+async fn look(cx: &Context, client: &mut Routed, topic: &mut Topic) -> io::Result<()> {
     let named = MetadataRequestTopic::default().with_name(Some(kafka_topic(topic.number)));
-    let request =
-        MetadataRequest::default().with_topics(Some(vec![named])).with_allow_auto_topic_creation(false);
-    let answer = client.call(METADATA_VERSION, &request).await?;
+    let answer = client.ask(vec![(topic.number, named)], false).await?;
     let found = answer.topics.first().ok_or(io::ErrorKind::InvalidData)?;
     match ErrorCode::from_code(found.error_code) {
+        // Another node than the one that made or removed it may not have heard of that yet.
+        Some(ErrorCode::None) if cx.is_cluster() => topic.is_there = true,
+        Some(ErrorCode::UnknownTopicOrPartition) if cx.is_cluster() => topic.is_there = false,
         Some(ErrorCode::None) => {
             cx.model.see(Event::Created(topic.number));
             topic.is_there = true;
@@ -90,15 +89,15 @@ async fn look(cx: &Context, client: &mut Client, topic: &mut Topic) -> io::Resul
     Ok(())
 }
 
-async fn create(cx: &Context, client: &mut Client, topic: &mut Topic) -> io::Result<()> {
+async fn create(cx: &Context, client: &mut Routed, topic: &mut Topic) -> io::Result<()> {
     let wanted = CreatableTopic::default()
         .with_name(kafka_topic(topic.number))
         .with_num_partitions(1)
-        .with_replication_factor(1);
-    let request = CreateTopicsRequest::default().with_topics(vec![wanted]).with_timeout_ms(10_000);
+        .with_replication_factor(cx.replication());
+    let request = CreateTopicsRequest::default().with_topics(vec![wanted]).with_timeout_ms(cx.timeout_ms());
     cx.model.see(Event::Creating(topic.number));
     (topic.acked, topic.sent) = (0, 0);
-    let answer = client.call(CREATE_TOPICS_VERSION, &request).await?;
+    let answer = client.any().await?.call(CREATE_TOPICS_VERSION, &request).await?;
     match answer.topics.first().map(|topic| topic.error_code).and_then(ErrorCode::from_code) {
         Some(ErrorCode::None) => {
             cx.model.see(Event::Created(topic.number));
@@ -109,12 +108,12 @@ async fn create(cx: &Context, client: &mut Client, topic: &mut Topic) -> io::Res
     }
 }
 
-async fn remove(cx: &Context, client: &mut Client, topic: &mut Topic) -> io::Result<()> {
+async fn remove(cx: &Context, client: &mut Routed, topic: &mut Topic) -> io::Result<()> {
     let request = DeleteTopicsRequest::default()
         .with_topic_names(vec![kafka_topic(topic.number)])
-        .with_timeout_ms(10_000);
+        .with_timeout_ms(cx.timeout_ms());
     cx.model.see(Event::Deleting(topic.number));
-    let answer = client.call(DELETE_TOPICS_VERSION, &request).await?;
+    let answer = client.any().await?.call(DELETE_TOPICS_VERSION, &request).await?;
     match answer.responses.first().map(|topic| topic.error_code).and_then(ErrorCode::from_code) {
         Some(ErrorCode::None) => {
             cx.model.see(Event::Deleted(topic.number));
@@ -125,7 +124,7 @@ async fn remove(cx: &Context, client: &mut Client, topic: &mut Topic) -> io::Res
     }
 }
 
-async fn write(cx: &Context, client: &mut Client, topic: &mut Topic) -> io::Result<()> {
+async fn write(cx: &Context, client: &mut Routed, topic: &mut Topic) -> io::Result<()> {
     let mut builder = BatchBuilder::new(0);
     let value = encode_value((SHORT_LIVED_FROM, topic.sent), cx.options.value_bytes);
     builder.append(cx.model.clock().now(), None, Some(value.as_bytes()));
@@ -136,10 +135,10 @@ async fn write(cx: &Context, client: &mut Client, topic: &mut Topic) -> io::Resu
     let request = ProduceRequest::default()
         .with_transactional_id(None)
         .with_acks(-1)
-        .with_timeout_ms(10_000)
+        .with_timeout_ms(cx.timeout_ms())
         .with_topic_data(vec![data]);
     topic.sent += 1;
-    let answer = client.call(PRODUCE_VERSION, &request).await?;
+    let answer = client.leader((topic.number, 0)).await?.call(PRODUCE_VERSION, &request).await?;
     let partition = answer.responses.first().and_then(|topic| topic.partition_responses.first());
     match partition {
         Some(partition) if partition.error_code == 0 => {

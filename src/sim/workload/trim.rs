@@ -8,8 +8,8 @@ use tokio::time::sleep;
 use super::{BACKOFF, Context, EARLIEST, LATEST, kafka_topic, list_offset};
 use crate::schema::api::DeleteRecordsRequest;
 use crate::schema::api::delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic};
-use crate::sim::client::Client;
 use crate::sim::model::Event;
+use crate::sim::route::Routed;
 use crate::types::Rng;
 
 const DELETE_RECORDS_VERSION: i16 = 2;
@@ -25,7 +25,7 @@ pub async fn run(cx: Context, mut rng: Rng) {
     }
 }
 
-async fn trim(cx: &Context, client: &mut Client, rng: &mut Rng) -> io::Result<()> {
+async fn trim(cx: &Context, client: &mut Routed, rng: &mut Rng) -> io::Result<()> {
     sleep(Duration::from_millis(rng.below(PAUSE_MS_MAX))).await;
     let slots = cx.slots();
     let slot = slots[rng.below(slots.len() as u64) as usize];
@@ -34,9 +34,9 @@ async fn trim(cx: &Context, client: &mut Client, rng: &mut Rng) -> io::Result<()
     let offset = start + rng.below((end - start).max(0) as u64 + 1) as i64;
     let partition = DeleteRecordsPartition::default().with_partition_index(slot.1).with_offset(offset);
     let topic = DeleteRecordsTopic::default().with_name(kafka_topic(slot.0)).with_partitions(vec![partition]);
-    let request = DeleteRecordsRequest::default().with_timeout_ms(10_000).with_topics(vec![topic]);
+    let request = DeleteRecordsRequest::default().with_timeout_ms(cx.timeout_ms()).with_topics(vec![topic]);
     cx.model.see(Event::Trimming { slot, offset });
-    let answer = client.call(DELETE_RECORDS_VERSION, &request).await?;
+    let answer = client.leader(slot).await?.call(DELETE_RECORDS_VERSION, &request).await?;
     let partition = answer.topics.first().and_then(|topic| topic.partitions.first());
     match partition {
         Some(partition) if partition.error_code == 0 => {

@@ -3,8 +3,8 @@
 use std::io;
 
 use super::{BACKOFF, Context, EARLIEST, LATEST, Reader, TEAM, VERIFIER, commit, list_offset};
-use crate::sim::client::Client;
 use crate::sim::model::Event;
+use crate::sim::route::Routed;
 
 /// Reads all partitions from their beginnings to their ends. Tries until it has.
 pub async fn run(cx: &Context) {
@@ -17,7 +17,7 @@ pub async fn run(cx: &Context) {
     }
 }
 
-async fn read_all(cx: &Context, client: &mut Client) -> io::Result<()> {
+async fn read_all(cx: &Context, client: &mut Routed) -> io::Result<()> {
     let mut reader = Reader::new(cx, VERIFIER);
     let mut bounds = Vec::new();
     for (slot, position) in &mut reader.positions {
@@ -37,7 +37,7 @@ async fn read_all(cx: &Context, client: &mut Client) -> io::Result<()> {
     }
     let team = (cx.options.members > 0).then_some(TEAM);
     for group in (0..cx.options.committers).chain(team) {
-        commit::find_coordinator(client, group).await?;
+        let client = commit::coordinator(client, group).await?;
         for slot in cx.slots() {
             commit::fetch(cx, VERIFIER, group, client, slot).await?;
         }
