@@ -174,6 +174,11 @@ impl Node {
         &self.endpoints
     }
 
+    /// The metadata as far as this node knows it.
+    pub fn image(&self) -> Arc<MetadataImage> {
+        self.broker.image()
+    }
+
     /// Waits until the node cannot go on, and says why: its metadata log has failed, or all of its log directories have.
     pub async fn failed(&self) -> String {
         tokio::select! {

@@ -259,6 +259,13 @@ impl SimDisk {
         }
     }
 
+    /// The process that had files open and locked is gone, and nothing else has happened.
+    pub fn release(&self) {
+        let mut state = self.state.lock();
+        state.life += 1;
+        state.locks.clear();
+    }
+
     /// Everything becomes durable, as after a long time.
     pub fn settle(&self) {
         let mut state = self.state.lock();

@@ -15,7 +15,11 @@ compile_error!("the simulator seeds tokio's scheduler: build with --cfg tokio_un
 pub mod checkers;
 pub mod client;
 pub mod clock;
+pub mod cluster;
+pub mod cluster_options;
 pub mod disk;
+pub mod images;
+pub mod logs;
 pub mod model;
 pub mod net;
 pub mod node;

@@ -255,6 +255,7 @@ struct State {
     trace: Vec<String>,
     violation: Option<String>,
     counts: Counts,
+    ends: BTreeMap<Slot, Offset>,
 }
 
 /// How much happened.
@@ -285,6 +286,7 @@ impl Model {
             trace: Vec::new(),
             violation: None,
             counts: Counts::default(),
+            ends: BTreeMap::new(),
         };
         Model { state: Arc::new(Mutex::new(state)), clock }
     }
@@ -297,6 +299,9 @@ impl Model {
         match &event {
             Event::Acked { first, .. } => *state.counts.acked.entry(first.0).or_default() += 1,
             Event::Read { reader, .. } => *state.counts.read.entry(*reader).or_default() += 1,
+            Event::Whole { slot, end, .. } => {
+                state.ends.insert(*slot, *end);
+            }
             Event::Committed(Commit { group, .. }) => *state.counts.committed.entry(*group).or_default() += 1,
             _ => {}
         }
@@ -337,7 +342,12 @@ impl Model {
         self.state.lock().counts.clone()
     }
 
-    /// The machine's wall clock.
+    /// Up to where partitions were read as a whole.
+    pub fn ends(&self) -> BTreeMap<Slot, Offset> {
+        self.state.lock().ends.clone()
+    }
+
+    /// The clients' wall clock, or that of the machine where there is one alone.
     pub fn clock(&self) -> &SimClock {
         &self.clock
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::clock::SimClock;
+use super::cluster_options::ClusterOptions;
 use super::disk::SimDisk;
 use super::net::SimNet;
 use super::options::Options;
@@ -15,10 +16,14 @@ use crate::cli::Environment;
 use crate::cli::start::{StartArgs, prepare};
 use crate::env::{Clock as _, Disk, Env, Seeds, Tasks};
 use crate::node::Node;
-use crate::types::Rng;
+use crate::types::{NodeId, Rng};
 
 /// Where clients reach the node.
 pub const PORT: u16 = 9092;
+/// Where controllers of a cluster reach each other.
+pub const CONTROLLER_PORT: u16 = 9093;
+/// Where the node keeps its data.
+pub const DATA_DIR: &str = "/data";
 /// How long a start may take, in virtual time.
 const START: Duration = Duration::from_secs(90);
 
@@ -30,20 +35,53 @@ pub struct Machine {
     pub net: SimNet,
     /// Its wall clock.
     pub clock: Arc<SimClock>,
-    options: Options,
+    arguments: StartArgs,
+    disk_delay_ms_max: u64,
+    sabotage: Option<Sabotage>,
+    /// Others are there that hear nothing any more of a machine without power.
+    has_peers: bool,
     rng: Rng,
     running: Option<(Tasks, Node)>,
 }
 
 impl Machine {
-    /// A machine with an empty disk. Only within a runtime.
+    /// A machine with an empty disk, alone on its network. Only within a runtime.
     pub fn new(options: &Options) -> Machine {
         let mut rng = Rng::new(options.seed);
+        let net = SimNet::new(rng.split(), options.net_delay_ms_max);
+        let arguments = StartArgs { overrides: overrides(options), port: Some(PORT), ..StartArgs::default() };
+        Machine::with(options, arguments, net, rng, false)
+    }
+
+    /// A machine with an empty disk in a cluster: node `id`, which its peers know by [`host_name`]. Only within a
+    /// runtime.
+    pub fn in_cluster(
+        options: &ClusterOptions,
+        id: NodeId,
+        cluster_id: &str,
+        net: &SimNet,
+        rng: Rng,
+    ) -> Machine {
+        let mut overrides = overrides(&options.base);
+        overrides.extend(cluster_overrides(options, id));
+        let arguments = StartArgs {
+            overrides,
+            port: Some(PORT),
+            cluster_id: Some(cluster_id.to_owned()),
+            ..StartArgs::default()
+        };
+        Machine::with(&options.base, arguments, net.host(&host_name(id)), rng, true)
+    }
+
+    fn with(options: &Options, arguments: StartArgs, net: SimNet, rng: Rng, has_peers: bool) -> Machine {
         Machine {
             disk: SimDisk::new(),
-            net: SimNet::new(rng.split(), options.net_delay_ms_max),
+            net,
             clock: Arc::new(SimClock::new()),
-            options: options.clone(),
+            arguments: StartArgs { data_dir: Some(PathBuf::from(DATA_DIR)), ..arguments },
+            disk_delay_ms_max: options.disk_delay_ms_max,
+            sabotage: options.sabotage,
+            has_peers,
             rng,
             running: None,
         }
@@ -51,9 +89,16 @@ impl Machine {
 
     /// Starts the node, which was not running; it serves when this returns well.
     pub async fn start(&mut self) -> Result<(), String> {
+        self.start_within(START).await
+    }
+
+    /// Starts the node, which was not running; it serves when this returns well, and is not there if it takes longer
+    /// than `patience` of virtual time.
+    pub async fn start_within(&mut self, patience: Duration) -> Result<(), String> {
         assert!(self.running.is_none(), "a machine has one node");
+        self.net.appear();
         self.disk.set_now(self.clock.now());
-        let disk: Arc<dyn Disk> = match self.options.sabotage {
+        let disk: Arc<dyn Disk> = match self.sabotage {
             Some(sabotage) => Arc::new(BrokenDisk { disk: self.disk.clone(), sabotage }),
             None => Arc::new(self.disk.clone()),
         };
@@ -62,16 +107,16 @@ impl Machine {
             disk,
             net: Arc::new(self.net.clone()),
             seeds: Seeds::from_seed(self.rng.next_u64()),
-            tasks: Tasks::simulated_late(self.rng.split(), self.options.disk_delay_ms_max),
+            tasks: Tasks::simulated_late(self.rng.split(), self.disk_delay_ms_max),
         };
         let started = async {
-            let setup = prepare(&env, &self.arguments(), &Environment::new()).map_err(|e| e.to_string())?;
+            let setup = prepare(&env, &self.arguments, &Environment::new()).map_err(|e| e.to_string())?;
             Node::start(&env, &setup).await.map_err(|e| e.to_string())
         };
         let disk = self.disk.clone();
         let outcome = tokio::select! {
             biased;
-            outcome = timeout(START, started) => match outcome {
+            outcome = timeout(patience, started) => match outcome {
                 Ok(outcome) => outcome,
                 Err(_) => Err("it takes too long".to_owned()),
             },
@@ -86,6 +131,7 @@ impl Machine {
                 self.net.reset();
                 env.tasks.kill();
                 env.tasks.ended().await;
+                self.disk.release();
                 Err(why)
             }
         }
@@ -99,7 +145,11 @@ impl Machine {
     /// The machine loses its power.
     pub async fn lose_power(&mut self) {
         let mut rng = self.rng.split();
-        self.net.reset();
+        if self.has_peers {
+            self.net.vanish();
+        } else {
+            self.net.reset();
+        }
         self.disk.crash(&mut rng);
         self.end().await;
     }
@@ -142,35 +192,93 @@ impl Machine {
         }
     }
 
-    fn arguments(&self) -> StartArgs {
-        let options = &self.options;
-        let broken = options.sabotage;
-        let fsync = options.fsync && broken != Some(Sabotage::AnswersBeforeSync);
-        let durability = if fsync { "fsync" } else { "replicated" };
-        let mut overrides = vec![
-            format!("acks.all.durability={durability}"),
-            format!("num.partitions={}", options.partitions),
-            format!("log.roll.ms={}", options.roll_ms),
-            format!("log.index.interval.bytes={}", options.index_interval_bytes),
-            "log.retention.check.interval.ms=300".to_owned(),
-            "log.segment.delete.delay.ms=100".to_owned(),
-            "log.flush.offset.checkpoint.interval.ms=700".to_owned(),
-            "offsets.topic.num.partitions=2".to_owned(),
-            "group.min.session.timeout.ms=100".to_owned(),
-            "group.initial.rebalance.delay.ms=50".to_owned(),
-        ];
-        overrides.push(format!("log.retention.ms={}", options.retention_ms.map_or(-1, |ms| ms as i64)));
-        if broken == Some(Sabotage::ForgetsProducers) {
-            overrides.push("producer.id.expiration.ms=1".to_owned());
-            overrides.push("producer.id.expiration.check.interval.ms=20".to_owned());
-        }
-        StartArgs {
-            overrides,
-            data_dir: Some(PathBuf::from("/data")),
-            port: Some(PORT),
-            ..StartArgs::default()
+    /// True while the node runs.
+    pub fn is_running(&self) -> bool {
+        self.running.is_some()
+    }
+
+    /// The node does nothing from now on, and does not know; its machine goes on.
+    pub fn pause(&self) {
+        if let Some((tasks, _)) = &self.running {
+            tasks.pause();
         }
     }
+
+    /// The node goes on after [`Machine::pause`].
+    pub fn resume(&self) {
+        if let Some((tasks, _)) = &self.running {
+            tasks.resume();
+        }
+    }
+
+    /// Lets disk calls take up to so many milliseconds, or as many as they always do.
+    pub fn slow_disk(&self, delay_ms_max: Option<u64>) {
+        if let Some((tasks, _)) = &self.running {
+            tasks.set_blocking_delay(delay_ms_max.unwrap_or(self.disk_delay_ms_max));
+        }
+    }
+
+    /// Nothing is wrong with the machine any more.
+    pub fn heal(&self) {
+        self.disk.heal();
+        self.disk.set_capacity(None);
+        self.resume();
+        self.slow_disk(None);
+    }
+}
+
+/// The name by which a node of a cluster is known.
+pub fn host_name(id: NodeId) -> String {
+    format!("node-{id}")
+}
+
+fn overrides(options: &Options) -> Vec<String> {
+    let broken = options.sabotage;
+    let fsync = options.fsync && broken != Some(Sabotage::AnswersBeforeSync);
+    let durability = if fsync { "fsync" } else { "replicated" };
+    let mut overrides = vec![
+        format!("acks.all.durability={durability}"),
+        format!("num.partitions={}", options.partitions),
+        format!("log.roll.ms={}", options.roll_ms),
+        format!("log.index.interval.bytes={}", options.index_interval_bytes),
+        "log.retention.check.interval.ms=300".to_owned(),
+        "log.segment.delete.delay.ms=100".to_owned(),
+        "log.flush.offset.checkpoint.interval.ms=700".to_owned(),
+        "offsets.topic.num.partitions=2".to_owned(),
+        "group.min.session.timeout.ms=100".to_owned(),
+        "group.initial.rebalance.delay.ms=50".to_owned(),
+    ];
+    overrides.push(format!("log.retention.ms={}", options.retention_ms.map_or(-1, |ms| ms as i64)));
+    if broken == Some(Sabotage::ForgetsProducers) {
+        overrides.push("producer.id.expiration.ms=1".to_owned());
+        overrides.push("producer.id.expiration.check.interval.ms=20".to_owned());
+    }
+    overrides
+}
+
+fn cluster_overrides(options: &ClusterOptions, id: NodeId) -> Vec<String> {
+    let host = host_name(id);
+    let voters = (1..=options.controllers).map(|id| format!("{id}@{}:{CONTROLLER_PORT}", host_name(id)));
+    let voters: Vec<String> = voters.collect();
+    let mut listeners = format!("PLAINTEXT://{host}:{PORT}");
+    let is_controller = id <= options.controllers;
+    if is_controller {
+        listeners.push_str(&format!(",CONTROLLER://{host}:{CONTROLLER_PORT}"));
+    }
+    vec![
+        format!("process.roles={}", if is_controller { "broker,controller" } else { "broker" }),
+        format!("node.id={id}"),
+        format!("listeners={listeners}"),
+        format!("advertised.listeners=PLAINTEXT://{host}:{PORT}"),
+        format!("controller.quorum.voters={}", voters.join(",")),
+        format!("broker.lease.ms={}", options.lease_ms),
+        format!("replica.lag.time.max.ms={}", options.lag_ms_max),
+        "default.replication.factor=3".to_owned(),
+        "min.insync.replicas=2".to_owned(),
+        "offsets.topic.replication.factor=3".to_owned(),
+        // Clients' clocks and those of nodes differ.
+        "log.message.timestamp.after.max.ms=9223372036854775807".to_owned(),
+    ]
 }
 
 /// Waits until a power loss that was planned for some disk call has come.

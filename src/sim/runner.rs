@@ -4,33 +4,38 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::runtime::{Builder, RngSeed};
+use tokio::runtime::{Builder, RngSeed, Runtime};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
+use super::cluster_options::ClusterOptions;
 use super::disk::{Call, Fault};
 use super::model::{Counts, Event, Model};
+use super::net::SimNet;
 use super::node::{Machine, PORT, power_is_lost};
 use super::options::{Ending, Life, Options};
+use super::route::Place;
 use super::workload::produce::Producing;
 use super::workload::{Context, Phase, TEAM, commit, consume, join, topics, trim, verify};
 use crate::env::Tasks;
 use crate::types::Rng;
 
 /// How long a healed cluster may take to make progress, and to read everything, in virtual time.
-const PROGRESS: Duration = Duration::from_secs(60);
+pub(super) const PROGRESS: Duration = Duration::from_secs(60);
 /// How many batches every producer must get acknowledged, and records every consumer must read, once all is
 /// healed.
 const PROGRESS_STEPS: u64 = 5;
 /// How long to wait for a power loss at a disk call, or a failed sync, that was planned.
-const FAULT_PATIENCE: Duration = Duration::from_secs(3);
+pub(super) const FAULT_PATIENCE: Duration = Duration::from_secs(3);
 
 /// What came of a run.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Outcome {
     /// What was run.
     pub options: Options,
+    /// And on which cluster, if it was on one.
+    pub cluster: Option<ClusterOptions>,
     /// What was wrong first, if anything was.
     pub violation: Option<String>,
     /// How much happened.
@@ -43,16 +48,14 @@ impl Outcome {
     /// The one command that does the same again.
     pub fn command(&self) -> String {
         let sabotage = self.options.sabotage.map(|s| format!(" --sabotage {s:?}")).unwrap_or_default();
-        format!("cargo dev sim --seed {}{sabotage}", self.options.seed)
+        let cluster = if self.cluster.is_some() { " --cluster" } else { "" };
+        format!("cargo dev sim{cluster} --seed {}{sabotage}", self.options.seed)
     }
 }
 
 /// Runs what `options` say. The calling thread is used alone; it must not be within a runtime.
 pub fn run(options: &Options) -> Outcome {
-    let mut builder = Builder::new_current_thread();
-    builder.enable_time().start_paused(true).rng_seed(RngSeed::from_bytes(&options.seed.to_le_bytes()));
-    let runtime = builder.build().expect("a runtime without I/O needs nothing of the system");
-    runtime.block_on(async {
+    runtime(options.seed).block_on(async {
         let mut machine = Machine::new(options);
         let model = Model::new(options, Arc::clone(&machine.clock), false);
         if let Err(why) = simulate(&mut machine, &model, options).await {
@@ -61,6 +64,7 @@ pub fn run(options: &Options) -> Outcome {
         machine.kill().await;
         Outcome {
             options: options.clone(),
+            cluster: None,
             violation: model.violation(),
             counts: model.counts(),
             trace: model.trace(),
@@ -68,22 +72,30 @@ pub fn run(options: &Options) -> Outcome {
     })
 }
 
+/// A runtime whose time is virtual and whose chance follows from `seed`.
+pub(super) fn runtime(seed: u64) -> Runtime {
+    let mut builder = Builder::new_current_thread();
+    builder.enable_time().start_paused(true).rng_seed(RngSeed::from_bytes(&seed.to_le_bytes()));
+    builder.build().expect("a runtime without I/O needs nothing of the system")
+}
+
 /// The clients.
-struct Clients {
+pub(super) struct Clients {
     tasks: Tasks,
-    cx: Context,
+    pub(super) cx: Context,
     phase: watch::Sender<Phase>,
     running: Vec<JoinHandle<()>>,
 }
 
 impl Clients {
-    fn start(machine: &Machine, model: &Model, options: &Options) -> Clients {
+    /// Sets clients to work on the nodes at `places`, which they reach over `net`.
+    pub(super) fn start(net: &SimNet, places: Vec<Place>, model: &Model, options: &Options) -> Clients {
         let mut rng = Rng::new(options.seed ^ 0x636c_6965_6e74_7321);
         let tasks = Tasks::simulated();
         let (phase, watched) = watch::channel(Phase::Work);
         let cx = Context {
-            net: machine.net.clone(),
-            places: Arc::new(vec![("localhost".to_owned(), PORT)]),
+            net: net.clone(),
+            places: Arc::new(places),
             turn: Arc::default(),
             model: model.clone(),
             options: Arc::new(options.clone()),
@@ -111,15 +123,31 @@ impl Clients {
         }
         Clients { tasks, cx, phase, running }
     }
+
+    /// Lets every client come to its end.
+    pub(super) async fn finish(&mut self) -> Result<(), String> {
+        self.phase.send_replace(Phase::Finish);
+        for client in &mut self.running {
+            let ended = timeout(PROGRESS, client).await;
+            ended.map_err(|_| "a client does not come to an end".to_owned())?.map_err(|e| e.to_string())?;
+        }
+        Ok(())
+    }
+
+    /// Ends every client as it is.
+    pub(super) async fn kill(&self) {
+        self.tasks.kill();
+        self.tasks.ended().await;
+    }
 }
 
 async fn simulate(machine: &mut Machine, model: &Model, options: &Options) -> Result<(), String> {
     machine.start().await.map_err(|why| format!("the node does not start: {why}"))?;
     model.started();
-    let mut clients = Clients::start(machine, model, options);
+    let places = vec![("localhost".to_owned(), PORT)];
+    let mut clients = Clients::start(&machine.net, places, model, options);
     let outcome = with_clients(machine, model, options, &mut clients).await;
-    clients.tasks.kill();
-    clients.tasks.ended().await;
+    clients.kill().await;
     outcome
 }
 
@@ -135,12 +163,8 @@ async fn with_clients(
             return Err(violation);
         }
     }
-    progress(machine, model, options).await?;
-    clients.phase.send_replace(Phase::Finish);
-    for client in &mut clients.running {
-        let ended = timeout(PROGRESS, client).await;
-        ended.map_err(|_| "a client does not come to an end".to_owned())?.map_err(|e| e.to_string())?;
-    }
+    progress(machine.failed(), model, options).await?;
+    clients.finish().await?;
     check_all(model, &clients.cx).await?;
     machine.stop().await.map_err(|why| format!("the node does not stop in order: {why}"))?;
     model.note("stopped in order");
@@ -212,7 +236,7 @@ async fn live(machine: &mut Machine, model: &Model, life: &Life) -> Result<(), S
     Ok(())
 }
 
-fn by_itself(why: &str) -> String {
+pub(super) fn by_itself(why: &str) -> String {
     format!("the node cannot go on, and nothing was done to it: {why}")
 }
 
@@ -227,7 +251,11 @@ async fn lose_power(machine: &mut Machine, model: &Model) {
 }
 
 /// Demands that every client gets on, now that nothing is broken.
-async fn progress(machine: &mut Machine, model: &Model, options: &Options) -> Result<(), String> {
+pub(super) async fn progress(
+    failed: impl Future<Output = String>,
+    model: &Model,
+    options: &Options,
+) -> Result<(), String> {
     let from = model.counts();
     let wanted = |counts: &Counts| {
         let on = |now: Option<&u64>, before: Option<&u64>| {
@@ -245,7 +273,7 @@ async fn progress(machine: &mut Machine, model: &Model, options: &Options) -> Re
     };
     let waited = tokio::select! {
         biased;
-        why = machine.failed() => return Err(by_itself(&why)),
+        why = failed => return Err(by_itself(&why)),
         waited = timeout(PROGRESS, advanced) => waited,
     };
     match (waited, model.violation()) {
@@ -255,7 +283,7 @@ async fn progress(machine: &mut Machine, model: &Model, options: &Options) -> Re
     }
 }
 
-async fn check_all(model: &Model, cx: &Context) -> Result<(), String> {
+pub(super) async fn check_all(model: &Model, cx: &Context) -> Result<(), String> {
     timeout(PROGRESS, verify::run(cx)).await.map_err(|_| "not everything can be read".to_owned())?;
     model.violation().map_or(Ok(()), Err)
 }

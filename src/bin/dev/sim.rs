@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use ottla::sim::cluster_options::ClusterOptions;
 use ottla::sim::options::Options;
-use ottla::sim::runner;
 use ottla::sim::sabotage::Sabotage;
+use ottla::sim::{cluster, runner};
 
 /// How many lines of the trace of a failed run are shown.
 const TRACE_LINES: usize = 60;
@@ -24,6 +25,9 @@ pub(crate) struct Args {
     /// Breaks the node on purpose, to see whether it is found
     #[arg(long, value_parser = sabotage)]
     sabotage: Option<Sabotage>,
+    /// Runs clusters of several nodes
+    #[arg(long, conflicts_with = "sabotage")]
+    cluster: bool,
     /// Shows all that happened in each run
     #[arg(long)]
     trace: bool,
@@ -56,14 +60,20 @@ pub(crate) fn run(args: &Args) -> bool {
     let (begun, mut failed, mut done) = (Instant::now(), 0u64, 0u64);
     let (mut acked, mut read, mut starts) = (0u64, 0u64, 0u64);
     while done < runs && minutes.is_none_or(|minutes| begun.elapsed() < minutes) {
-        let mut options = Options::from_seed(first.wrapping_add(done));
+        let seed = first.wrapping_add(done);
+        let mut options = Options::from_seed(seed);
         if let Some(sabotage) = args.sabotage {
             options = options.with_sabotage(sabotage);
         }
+        let of_cluster = args.cluster.then(|| ClusterOptions::from_seed(seed));
+        let shown = of_cluster.as_ref().map_or_else(|| format!("{options:#?}"), |all| format!("{all:#?}"));
         if runs == 1 {
-            println!("{options:#?}");
+            println!("{shown}");
         }
-        let outcome = runner::run(&options);
+        let outcome = match &of_cluster {
+            Some(options) => cluster::run(options),
+            None => runner::run(&options),
+        };
         done += 1;
         acked += outcome.counts.acked.values().sum::<u64>();
         read += outcome.counts.read.values().sum::<u64>();
@@ -74,7 +84,7 @@ pub(crate) fn run(args: &Args) -> bool {
         if let Some(violation) = &outcome.violation {
             failed += 1;
             if !args.trace && !args.keep_going {
-                println!("{options:#?}");
+                println!("{shown}");
                 let from = outcome.trace.len().saturating_sub(TRACE_LINES);
                 outcome.trace[from..].iter().for_each(|line| println!("{line}"));
             }

@@ -2,6 +2,7 @@
 
 pub mod commit;
 pub mod consume;
+pub mod in_sync;
 pub mod join;
 pub mod produce;
 pub mod topics;
