@@ -10,10 +10,10 @@ use bytes::Bytes;
 
 use super::access::{CreateAcls, DeleteAcls, DescribeAcls};
 use super::cluster::{
-    AllocateProducerIds, AlterPartition, AlterReplicaLogDirs, ApiVersions, BrokerHeartbeat,
+    AddRaftVoter, AllocateProducerIds, AlterPartition, AlterReplicaLogDirs, ApiVersions, BrokerHeartbeat,
     BrokerRegistration, ControllerRegistration, DescribeCluster, DescribeLogDirs, DescribeQuorum, Envelope,
-    FetchSnapshot, RaftAppendEntries, RaftSnapshot, RaftTransferLeader, RaftVote, UnregisterBroker,
-    UpdateFeatures,
+    FetchSnapshot, RaftAppendEntries, RaftSnapshot, RaftTransferLeader, RaftVote, RemoveRaftVoter,
+    UnregisterBroker, UpdateFeatures, UpdateRaftVoter,
 };
 use super::configs::{AlterConfigs, DescribeConfigs, IncrementalAlterConfigs, ListConfigResources};
 use super::data::{
@@ -105,6 +105,9 @@ pub static APIS: &[Entry] = &[
     entry::<ControllerRegistration>(),
     entry::<ListConfigResources>(),
     entry::<DescribeTopicPartitions>(),
+    entry::<AddRaftVoter>(),
+    entry::<RemoveRaftVoter>(),
+    entry::<UpdateRaftVoter>(),
 ];
 
 /// Calls of ours between the nodes of a cluster, in the order of their keys. They are in no ApiVersions.
@@ -124,12 +127,12 @@ pub static NOT_SERVED: &[(&[i16], &str)] = &[
     (&[45], "reassignments come with clusters"),
     (&[48, 49], "client quotas are not served yet"),
     (&[50, 51], "SCRAM credentials are not served yet, except at formatting"),
-    (&[52, 53, 54, 82], "controllers speak Raft among themselves, not KRaft's calls"),
+    (&[52, 53, 54], "controllers speak Raft among themselves, not KRaft's calls"),
     (&[73], "replicas do not move between log directories yet"),
     (&[68, 69], "consumer groups of KIP-848 are not served yet"),
     (&[71, 72], "client metrics are not collected yet"),
     (&[76, 77, 78, 79, 83, 84, 85, 86, 87, 90, 91, 92], "share groups are not served yet"),
-    (&[80, 81, 94], "changes of the quorum come with clusters"),
+    (&[94], "controllers are not unregistered yet"),
     (&[88, 89, 93], "streams groups are not served yet"),
 ];
 

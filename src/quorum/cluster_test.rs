@@ -743,3 +743,115 @@ fn the_same_seed_does_the_same_twice() {
     let traces = traces.lock();
     assert_eq!(traces[0], traces[1]);
 }
+
+/// How a node is started that is told of no voters.
+fn to_be_added(cluster: &Cluster, id: NodeId) -> QuorumConfig {
+    QuorumConfig { voters: BTreeMap::new(), ..cluster.config(id) }
+}
+
+fn as_voter(cluster: &Cluster, id: NodeId) -> Voter {
+    let endpoint = ("CONTROLLER".to_owned(), format!("host{id}"), PORTS + id as u16);
+    Voter { directory: cluster.machines[&id].directory, endpoints: vec![endpoint] }
+}
+
+fn voter_ids(cluster: &Cluster, seen_by: NodeId) -> Vec<NodeId> {
+    cluster.quorum(seen_by).describe().voters.iter().map(|voter| voter.id).collect()
+}
+
+#[test]
+fn controllers_get_a_vote_and_lose_it_while_the_quorum_goes_on() {
+    simulate(110..113, async |rng| {
+        let mut cluster = Cluster::new(1, rng);
+        // Who is alone knows its directory.
+        cluster.voters.insert(1, as_voter(&cluster, 1));
+        cluster.start(1).await;
+        cluster.propose(1, 20).await;
+        for id in [4, 5] {
+            cluster.machines.insert(id, Machine::new(Uuid::from_u128(1000 + id as u128)));
+            let config = to_be_added(&cluster, id);
+            cluster.start_with(id, config).await;
+            let voter = as_voter(&cluster, id);
+            let soon = Instant::now() + PATIENCE;
+            cluster.quorum(1).add_voter(id, voter.clone(), soon).await.unwrap();
+            let again = cluster.quorum(1).add_voter(id, voter, soon).await;
+            assert!(matches!(again, Err(VoterChangeError::Duplicate(..))), "{again:?}");
+        }
+        let last = cluster.propose(1, 20).await;
+        cluster.wait_for(&[4, 5], last).await;
+        assert_eq!(voter_ids(&cluster, 1), [1, 4, 5]);
+        for id in [4, 5] {
+            cluster.voters.insert(id, as_voter(&cluster, id));
+        }
+
+        // They do for a majority, and they remember.
+        cluster.crash(1).await;
+        let leader = cluster.leader().await;
+        assert_eq!(voter_ids(&cluster, leader), [1, 4, 5]);
+        cluster.propose(leader, 5).await;
+        cluster.crash(4).await;
+        cluster.start(1).await;
+        let config = to_be_added(&cluster, 4);
+        cluster.start_with(4, config).await;
+        let leader = cluster.leader().await;
+        let last = cluster.propose(leader, 5).await;
+        cluster.wait_for(&[1, 4, 5], last).await;
+        cluster.assert_same().await;
+
+        // The leader goes by itself; who goes by another directory is not the voter.
+        let soon = Instant::now() + PATIENCE;
+        let directory = cluster.machines[&leader].directory;
+        let stranger = cluster.quorum(leader).remove_voter(leader, Uuid::from_u128(1), soon).await;
+        assert!(matches!(stranger, Err(VoterChangeError::NotFound(..))), "{stranger:?}");
+        cluster.quorum(leader).remove_voter(leader, directory, soon).await.unwrap();
+        cluster.stop(leader).await;
+        cluster.voters.remove(&leader);
+        let next = cluster.leader().await;
+        assert_eq!(voter_ids(&cluster, next).len(), 2);
+        let last = cluster.propose(next, 5).await;
+        let left = cluster.running();
+        cluster.wait_for(&left, last).await;
+        let topics = cluster.topics;
+        left.iter().for_each(|id| cluster.assert_has_topics(*id, topics));
+    });
+}
+
+#[test]
+fn a_voter_that_is_not_there_is_not_added_and_holds_nothing_up() {
+    simulate(120..123, async |rng| {
+        let mut cluster = Cluster::started(3, rng).await;
+        let leader = cluster.leader().await;
+        cluster.wait_until_named().await;
+        cluster.machines.insert(9, Machine::new(Uuid::from_u128(9)));
+        let voter = as_voter(&cluster, 9);
+        let began = Instant::now();
+        let adding = {
+            let quorum = cluster.quorum(leader).clone();
+            let voter = voter.clone();
+            async move { quorum.add_voter(9, voter, began + Duration::from_secs(10)).await }
+        };
+        let meanwhile = async {
+            sleep(Duration::from_secs(1)).await;
+            cluster.propose(leader, 20).await;
+            let busy = cluster.quorum(leader).add_voter(8, voter.clone(), began + PATIENCE).await;
+            assert_eq!(busy, Err(VoterChangeError::Busy));
+        };
+        let (added, ()) = tokio::join!(adding, meanwhile);
+        assert_eq!(added, Err(VoterChangeError::Lagging(9)));
+        assert!(began.elapsed() < Duration::from_secs(15));
+        let info = cluster.quorum(leader).describe();
+        assert_eq!((info.voters.len(), info.observers.len()), (3, 0));
+        let follower = cluster.running().into_iter().find(|id| *id != leader).unwrap();
+        let elsewhere = cluster.quorum(follower).add_voter(9, voter, began + PATIENCE).await;
+        assert_eq!(elsewhere, Err(VoterChangeError::NotLeader));
+        // Where a voter listens is written down.
+        let mut moved = as_voter(&cluster, follower);
+        moved.endpoints.push(("OTHER".to_owned(), "h".to_owned(), 1));
+        let soon = Instant::now() + PATIENCE;
+        cluster.quorum(leader).update_voter(follower, moved.clone(), soon).await.unwrap();
+        let info = cluster.quorum(leader).describe();
+        let told = info.voters.iter().find(|voter| voter.id == follower).unwrap();
+        assert_eq!(told.endpoints, moved.endpoints);
+        cluster.propose(leader, 5).await;
+        cluster.assert_same().await;
+    });
+}

@@ -30,6 +30,7 @@ mod serve_fetch;
 mod snapshot;
 mod state_machine;
 mod types;
+mod voters;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -67,6 +68,7 @@ pub use messages::check_request;
 pub use publish::{Publisher, Subscriber};
 pub use types::Voter;
 use types::{RaftId, Records, TypeConfig};
+pub use voters::VoterChangeError;
 
 /// The directory of the metadata log within its log directory.
 pub const METADATA_LOG_DIR: &str = "__cluster_metadata-0";
@@ -101,7 +103,8 @@ pub struct QuorumConfig {
     /// The id of that directory.
     pub directory_id: Uuid,
     /// The controllers, from `controller.quorum.voters` or this node alone. Where there are several and the log does not
-    /// know them yet, all of them must be given the same, so without directories unless all know them.
+    /// know them yet, all of them must be given the same, so without directories unless all know them. Without this node
+    /// among them it waits to be added to the voters.
     pub voters: BTreeMap<NodeId, Voter>,
     /// `metadata.log.segment.bytes`.
     pub segment_bytes: u64,
@@ -237,6 +240,8 @@ struct VoterPart {
     observers: Mutex<BTreeMap<(NodeId, Uuid), Seen>>,
     /// A leader that has not heard from a majority for so long gives out nothing.
     silence_max: Duration,
+    /// Held while the set of voters is changed on request.
+    changing: tokio::sync::Mutex<()>,
     disk: Arc<dyn Disk>,
     dir: PathBuf,
 }
@@ -268,7 +273,8 @@ impl Quorum {
                 .await
                 .map_err(|e| stopped(&e))?;
         end_with_the_node(env, &raft);
-        if pristine && !has_voters {
+        // A controller that is not among the voters waits until their leader sends it the log (KIP-853).
+        if pristine && !has_voters && config.voters.contains_key(&config.node_id) {
             raft.initialize(raft_nodes).await.map_err(|e| stopped(&e))?;
         }
         let voters: BTreeMap<NodeId, Voter> = raft
@@ -292,6 +298,7 @@ impl Quorum {
             reception: Reception::default(),
             observers: Mutex::default(),
             silence_max: Duration::from_millis(config.fetch_timeout_ms),
+            changing: tokio::sync::Mutex::default(),
             disk: Arc::clone(&env.disk),
             dir: config.log_dir.join(METADATA_LOG_DIR),
         };
@@ -636,7 +643,8 @@ fn open(
     write_partition_metadata(env, &dir)?;
     let pristine = log.is_pristine();
     // A log that was begun with voters from the configuration goes on with them.
-    let configured = (!pristine).then(|| types::membership(config.voters.clone()));
+    let configured =
+        (!pristine && !config.voters.is_empty()).then(|| types::membership(config.voters.clone()));
     let machine = StateMachine::open(
         env.disk.clone(),
         env.clock.clone(),

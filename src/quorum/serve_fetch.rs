@@ -149,7 +149,7 @@ impl Quorum {
     }
 
     /// This node's part if it leads, and knows it: a leader that has not heard from a majority for long may be none.
-    fn leads(&self) -> Result<&VoterPart, ErrorCode> {
+    pub(super) fn leads(&self) -> Result<&VoterPart, ErrorCode> {
         let part = self.voter().filter(|_| self.leadership.borrow().is_me);
         let part = part.ok_or(ErrorCode::NotLeaderOrFollower)?;
         let metrics = part.raft.metrics();

@@ -136,6 +136,13 @@ impl StateMachine {
         self.membership.voter_ids().next().is_some()
     }
 
+    /// A new leader names the voters in its first record.
+    fn tell_voters(&self) {
+        let membership = self.membership.membership();
+        let voters = membership.voter_ids().filter_map(|id| Some((id.0, membership.get_node(&id)?.clone())));
+        self.shared.log.set_voters(voters.collect());
+    }
+
     fn apply_entry(&mut self, entry: &Entry) -> io::Result<Applied> {
         let payload = &entry.payload.content;
         let bytes = self.applier.apply(payload, term_of(&entry.log_id) as LeaderEpoch)?;
@@ -144,6 +151,7 @@ impl StateMachine {
             payload
         {
             self.membership = StoredMembership::new(Some(entry.log_id), membership.clone());
+            self.tell_voters();
         }
         self.applied = Some(entry.log_id);
         Ok(Applied { offset: self.applier.image().offset() })

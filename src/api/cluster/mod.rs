@@ -1,5 +1,6 @@
 //! What concerns the cluster as a whole: versions, brokers, quorum, features, disks.
 
+mod add_raft_voter;
 mod allocate_producer_ids;
 mod alter_partition;
 mod alter_replica_log_dirs;
@@ -13,9 +14,13 @@ mod describe_quorum;
 mod envelope;
 mod fetch_snapshot;
 mod raft;
+mod raft_voters;
+mod remove_raft_voter;
 mod unregister_broker;
 mod update_features;
+mod update_raft_voter;
 
+pub use add_raft_voter::AddRaftVoter;
 pub use allocate_producer_ids::AllocateProducerIds;
 pub use alter_partition::AlterPartition;
 pub use alter_replica_log_dirs::AlterReplicaLogDirs;
@@ -29,5 +34,7 @@ pub use describe_quorum::DescribeQuorum;
 pub use envelope::Envelope;
 pub use fetch_snapshot::FetchSnapshot;
 pub use raft::{RaftAppendEntries, RaftSnapshot, RaftTransferLeader, RaftVote};
+pub use remove_raft_voter::RemoveRaftVoter;
 pub use unregister_broker::UnregisterBroker;
 pub use update_features::UpdateFeatures;
+pub use update_raft_voter::UpdateRaftVoter;
