@@ -7,6 +7,7 @@ use parking_lot::{Mutex, RwLock};
 
 use super::fetcher::FetchersSlot;
 use super::follower_waits::FollowerWaits;
+use super::lease::Lease;
 use super::partition::Partition;
 use super::roles::SettingsOf;
 use super::shared::Shared;
@@ -107,6 +108,11 @@ impl ReplicaManager {
     /// How long a follower may lag before it leaves the in-sync replicas: `replica.lag.time.max.ms`.
     pub fn set_replica_lag_ms_max(&self, ms: Ms) {
         self.shared.set_lag_ms_max(ms);
+    }
+
+    /// For how long this broker may act as a leader. Unlimited until somebody extends it.
+    pub fn lease(&self) -> &Lease {
+        &self.shared.lease
     }
 
     /// Fetches of followers that wait here.

@@ -15,6 +15,7 @@ mod follower_waits;
 pub mod leader;
 mod leader_endpoint;
 pub mod leader_messages;
+mod lease;
 mod manager;
 mod partition;
 mod purgatory;
@@ -36,12 +37,13 @@ pub use leader_endpoint::{
     FollowerFetchRequest, LeaderEndpoint, REPLICA_SYNCED_KEY, ReplicaSynced, SYNCED_END_OFFSET_TAG,
     SyncedPartition,
 };
+pub use lease::Lease;
 pub use manager::{ReplicaManager, TopicReplicas};
 pub use partition::{
     Acks, Append, AppendError, Appended, FollowerRead, Isolation, Partition, PartitionRead, Read,
 };
 pub use purgatory::{FetchWaiter, ProduceWait, ProduceWaitSlot};
-pub use queries::{OffsetAt, OffsetQuery};
+pub use queries::{Deleted, OffsetAt, OffsetQuery};
 pub use remote_leader::{FollowerIdentity, remote_endpoints};
 pub use roles::SettingsOf;
 pub use session_shards::ShardedSessions;

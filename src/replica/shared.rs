@@ -7,6 +7,7 @@ use arc_swap::ArcSwap;
 use tokio::time::Instant;
 
 use super::alter_partition::IsrChanges;
+use super::lease::Lease;
 use super::syncer::Syncer;
 use crate::metadata::Brokers;
 use crate::types::{BrokerEpoch, Ms, NodeId};
@@ -21,6 +22,8 @@ pub(super) struct Shared {
     pub(super) isr_changes: Arc<IsrChanges>,
     /// Who is registered, and whether it may lead.
     pub(super) brokers: ArcSwap<Brokers>,
+    /// For how long this broker may act as a leader.
+    pub(super) lease: Lease,
     lag_ms_max: AtomicI64,
     started: Instant,
 }
@@ -32,6 +35,7 @@ impl Shared {
             syncer,
             isr_changes: Arc::default(),
             brokers: ArcSwap::from_pointee(Brokers::default()),
+            lease: Lease::unlimited(),
             lag_ms_max: AtomicI64::new(LAG_MS_MAX),
             started: Instant::now(),
         })
