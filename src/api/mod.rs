@@ -19,6 +19,7 @@ mod rate_limit;
 pub mod registry;
 mod request;
 mod response;
+mod signs_of_life;
 #[cfg(test)]
 mod test_image;
 #[cfg(test)]
@@ -36,6 +37,7 @@ pub use producer_ids::ProducerIdStock;
 pub use rate_limit::RateLimit;
 pub use request::{Broker, ConnectionInfo, ListenerInfo, RequestContext};
 pub use response::{Part, Response};
+pub use signs_of_life::{SignOfLife, connection_ended};
 
 /// Where an API is served.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,8 +1,8 @@
 //! What a handler knows of a request besides its content.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use kafka_protocol::protocol::StrBytes;
@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use super::On;
 use super::producer_ids::ProducerIdStock;
 use super::rate_limit::RateLimit;
+use super::signs_of_life::SignOfLife;
 use crate::config::{BrokerConfig, Layers};
 use crate::controller::{ActiveController, Asker};
 use crate::coordinator::group::shard::GroupShard;
@@ -57,6 +58,8 @@ pub struct ConnectionInfo {
     pub fetch_waiter: Arc<FetchWaiter>,
     /// Name and version of the client's software, once it told them (KIP-511).
     pub software: Mutex<Option<(StrBytes, StrBytes)>>,
+    /// Who is known to live as long as the connection is open.
+    pub sign_of_life: OnceLock<SignOfLife>,
     /// True once a request met no active controller here.
     met_no_controller: AtomicBool,
 }
@@ -69,6 +72,7 @@ impl ConnectionInfo {
             peer,
             fetch_waiter: FetchWaiter::new(),
             software: Mutex::default(),
+            sign_of_life: OnceLock::new(),
             met_no_controller: AtomicBool::new(false),
         }
     }

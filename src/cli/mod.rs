@@ -3,6 +3,7 @@
 //! Commands parse, call one thing, and print one line when it fails. A command that formats or inspects storage takes
 //! the options of Kafka's storage tool.
 
+mod dev_cluster;
 pub mod format;
 mod info;
 pub mod logging;
@@ -38,6 +39,8 @@ struct Cli {
 enum Command {
     /// Run a node; without options a single one on localhost:9092
     Start(start::StartArgs),
+    /// Run a cluster of several nodes on this machine, for trying and testing
+    DevCluster(dev_cluster::DevClusterArgs),
     /// Format storage directories, as kafka-storage does
     Format(format::FormatArgs),
     /// Say whose the storage directories are
@@ -92,6 +95,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let env = Env::os();
     let done = match cli.command {
         Command::Start(args) => start::run(&env, &args, &environment),
+        Command::DevCluster(args) => dev_cluster::run(&env, &args),
         Command::Format(args) => format::run(&env, &args, &environment, &mut |line| println!("{line}")),
         Command::Info(args) => info::run(&env, &args.config, &environment, &mut |line| println!("{line}")),
         Command::RandomUuid => {

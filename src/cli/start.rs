@@ -218,22 +218,12 @@ fn default_data_dir(environment: &Environment) -> PathBuf {
 
 /// A node that would promise more than it keeps must not start.
 fn refuse_unserved(config: &BrokerConfig) -> Result<(), CliError> {
-    if !(config.is_broker && config.is_controller) {
-        let (role, other) =
-            if config.is_broker { ("broker", "controller") } else { ("controller", "broker") };
-        return Err(CliError::Other(format!(
-            "process.roles={role} is not supported yet, for nodes do not form clusters yet: set \
-             process.roles=broker,controller, with a listener for the {other} in listeners"
-        )));
-    }
-    let voters = &config.controller_quorum_voters;
-    if voters.iter().any(|voter| voter.id != config.node_id) {
-        return Err(CliError::Other(format!(
-            "controller.quorum.voters with {} voters is not supported yet, for nodes do not form clusters yet: set it \
-             to this node alone, {}@host:port",
-            voters.len(),
-            config.node_id
-        )));
+    if config.is_controller && config.controller_quorum_voters.is_empty() && !config.is_alone() {
+        return Err(CliError::Other(
+            "controller.quorum.bootstrap.servers with several controllers is not supported yet without \
+             controller.quorum.voters: set it to all controllers, id@host:port,..., on every node"
+                .to_owned(),
+        ));
     }
     let secure = config.listeners.iter().find(|e| e.protocol != SecurityProtocol::Plaintext);
     secure.map_or(Ok(()), |endpoint| {

@@ -105,21 +105,9 @@ fn what_is_wrong_is_said_in_one_line() {
         ("node.id=", "Not a number of type INT"),
         (
             "controller.quorum.voters=\ncontroller.quorum.bootstrap.servers=localhost:9093,other:9093",
-            "give every node the same --cluster-id",
+            "set it to all controllers, id@host:port",
         ),
-        (
-            "controller.quorum.voters=1@localhost:9093,2@other:9093",
-            "controller.quorum.voters with 2 voters is not supported yet",
-        ),
-        (
-            "process.roles=broker\ncontroller.quorum.voters=2@other:9093\nlisteners=PLAINTEXT://localhost:9092",
-            "process.roles=broker is not supported yet, for nodes do not form clusters yet: set \
-             process.roles=broker,controller, with a listener for the controller in listeners",
-        ),
-        (
-            "process.roles=controller\nlisteners=CONTROLLER://localhost:9093",
-            "process.roles=controller is not supported yet",
-        ),
+        ("controller.quorum.voters=1@localhost:9093,2@other:9093", "give every node the same --cluster-id"),
         ("segment.bytes=1\nlog.segment.bytes=1", "at least 1048576 (allowed: INT [1048576,...])"),
         ("a=\\u00", "malformed"),
     ] {

@@ -8,6 +8,7 @@
 mod backoff;
 mod conn;
 mod pool;
+mod probe;
 mod to_controller;
 
 use thiserror::Error;
@@ -15,6 +16,7 @@ use thiserror::Error;
 pub use backoff::Backoff;
 pub use conn::{Connection, ConnectionSettings};
 pub use pool::{Peer, Pool};
+pub use probe::is_refused;
 pub use to_controller::{Named, Place, Terms, ToController};
 
 /// Why a call has no answer.

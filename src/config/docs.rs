@@ -19,7 +19,7 @@ pub fn page() -> String {
          value comes from the strongest of: the topic's (or group's) own setting, the broker's dynamic setting, the \
          dynamic setting for all brokers, the command line, the file, the default. A key that nobody knows is warned of \
          and otherwise ignored, as is a known one that has no effect.\n\n\
-         Keys that Kafka does not have: `acks.all.durability` (broker and topic) and \
+         Keys that Kafka does not have: `acks.all.durability` (broker and topic), `broker.lease.ms` and \
          `conformance.listener.principals`.\n\n",
     );
     let all = broker::properties().len();

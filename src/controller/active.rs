@@ -45,6 +45,14 @@ impl ActiveController {
         ActiveController { local, leadership, publisher, remote }
     }
 
+    /// Waits until the controller of this process, if it has one, has ended.
+    pub async fn ended_here(&self) {
+        match &self.local {
+            Some(local) => local.ended().await,
+            None => std::future::pending().await,
+        }
+    }
+
     /// Has a command done that the broker itself asks for. When an admin command is answered, this node's image shows
     /// what it did, unless that takes longer than `deadline`.
     ///

@@ -9,6 +9,7 @@ pub mod command;
 pub mod decide;
 pub mod liveness;
 pub mod placement;
+#[cfg(test)]
 pub mod registration;
 pub mod remote;
 pub mod service;

@@ -1,4 +1,4 @@
-//! A node makes itself known: the registrations that it asks of the controller at its start.
+//! What a node asks of the controller at its start and its end, for tests.
 
 use tokio::time::Instant;
 

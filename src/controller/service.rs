@@ -78,6 +78,12 @@ pub struct ControllerHandle {
 }
 
 impl ControllerHandle {
+    /// Waits until the controller has ended. While the node lives that is a bug: without it the cluster would have a leader
+    /// of its quorum that decides nothing.
+    pub async fn ended(&self) {
+        self.queue.closed().await;
+    }
+
     /// Has a command done. Returns when it is committed and applied here, so the image already shows it.
     ///
     /// # Errors
@@ -337,7 +343,8 @@ impl Controller {
     ) -> bool {
         let records = std::mem::take(pending);
         let failed = if records.is_empty() {
-            None
+            // Nothing is written, so nothing else shows whether another has been elected.
+            (!self.quorum.leads_for_certain()).then_some(ProposeError::NotLeader(None))
         } else {
             match self.quorum.propose(&records).await {
                 Ok(offset) if offset == active.image.offset() => {
@@ -347,7 +354,7 @@ impl Controller {
                 Ok(offset) => {
                     // Something else was written between: a change of the voters. The records are committed, but offsets
                     // that were promised (epochs of brokers) are not those of the log.
-                    tracing::warn!(
+                    tracing::debug!(
                         offset,
                         expected = active.image.offset(),
                         "records lie elsewhere than expected"
@@ -379,8 +386,10 @@ impl Controller {
     fn check_working_copy(&self, active: &mut Active) {
         let published = self.quorum.image();
         let counts = |image: &MetadataImage| {
-            (image.offset(), image.topics().len(), image.topics().partition_count(), image.brokers().len())
+            (image.topics().len(), image.topics().partition_count(), image.brokers().len())
         };
+        // A change of the voters may lie behind what was decided already; it changes nothing but the offset.
+        assert!(published.offset() >= active.image.offset(), "what was committed must have been applied");
         assert_eq!(
             counts(&published),
             counts(&active.image),

@@ -43,10 +43,10 @@ fn fetches_of_clients_that_are_gone_are_given_up_at_once() {
         soon("all wait", || partition.waiting_fetches() == CLIENTS).await;
         clients.truncate(1);
         soon("one waits", || partition.waiting_fetches() == 1).await;
-        soon("two are connected", || node.limits.connections() == 2).await;
+        soon("two are connected", || node.reception.limits.connections() == 2).await;
         drop((clients, admin));
         soon("nobody waits", || partition.waiting_fetches() == 0).await;
-        soon("nobody is connected", || node.limits.connections() == 0).await;
+        soon("nobody is connected", || node.reception.limits.connections() == 0).await;
     });
 }
 
@@ -75,10 +75,10 @@ fn joins_of_clients_that_are_gone_are_given_up_at_once() {
         assert_eq!(error, 0);
         let mut second = Client::connect(&machine.net, PORT).await.expect("a connection");
         second.send(3, &join).await.expect("sent");
-        soon("two are connected", || node.limits.connections() == 2).await;
+        soon("two are connected", || node.reception.limits.connections() == 2).await;
         // It waits for the first to join again.
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
         drop(second);
-        soon("one is connected", || node.limits.connections() == 1).await;
+        soon("one is connected", || node.reception.limits.connections() == 1).await;
     });
 }

@@ -112,7 +112,7 @@ fn seen(node: &Node, shows: Shows) -> String {
         Shows::Partition => {
             format!("{:?}", node.broker.replicas.partition("t", 0).expect("the partition").settings())
         }
-        Shows::Connections => format!("{:?}", node.limits.most()),
+        Shows::Connections => format!("{:?}", node.reception.limits.most()),
         Shows::Producers | Shows::NextStart | Shows::Compaction | Shows::Refused => String::new(),
     }
 }

@@ -19,6 +19,7 @@
 mod answer;
 mod applier;
 mod batches;
+mod first_election;
 mod log;
 mod log_store;
 mod messages;
@@ -29,6 +30,7 @@ mod quorum_state;
 mod serve_fetch;
 mod snapshot;
 mod state_machine;
+mod suspicion;
 mod types;
 mod voters;
 
@@ -49,7 +51,7 @@ use uuid::Uuid;
 
 use crate::client::{ConnectionSettings, Pool};
 use crate::env::disk::{put_in_place, read_file, write_beside};
-use crate::env::{Disk, Env};
+use crate::env::{Disk, Env, Net};
 use crate::metadata::MetadataImage;
 use crate::metadata::features::METADATA_VERSION;
 use crate::metadata::versions::record_version;
@@ -243,6 +245,7 @@ struct VoterPart {
     /// Held while the set of voters is changed on request.
     changing: tokio::sync::Mutex<()>,
     disk: Arc<dyn Disk>,
+    net: Arc<dyn Net>,
     dir: PathBuf,
 }
 
@@ -300,6 +303,7 @@ impl Quorum {
             silence_max: Duration::from_millis(config.fetch_timeout_ms),
             changing: tokio::sync::Mutex::default(),
             disk: Arc::clone(&env.disk),
+            net: Arc::clone(&env.net),
             dir: config.log_dir.join(METADATA_LOG_DIR),
         };
         let quorum = Quorum {
@@ -326,6 +330,7 @@ impl Quorum {
             }
         } else {
             quorum.spawn_naming(env);
+            quorum.spawn_first_election(env);
         }
         quorum.spawn_snapshots(env, pressure, &config);
         Ok(quorum)
@@ -491,6 +496,10 @@ impl Quorum {
                 }
                 let unnamed = part.unnamed();
                 if unnamed.is_empty() || !leadership.borrow().is_me {
+                    continue;
+                }
+                // The change of the set before this one must be committed, the first set included.
+                if quorum.barrier().await.is_err() {
                     continue;
                 }
                 let change = ChangeMembers::SetNodes(unnamed);

@@ -159,6 +159,12 @@ impl Quorum {
         if is_alone || heard { Ok(part) } else { Err(ErrorCode::NotLeaderOrFollower) }
     }
 
+    /// True if this node leads and a majority has heard it lately, so that nobody else can be elected yet. What is said
+    /// without writing anything may only be said while this holds.
+    pub fn leads_for_certain(&self) -> bool {
+        self.leads().is_ok()
+    }
+
     /// Waits until `offset` is committed, or `wait` is over, or another leads.
     async fn wait_for_records(&self, offset: Offset, wait: Duration) {
         if self.image().offset() >= offset || wait.is_zero() {

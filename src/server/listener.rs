@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::connection::{ConnectionSettings, serve};
 use super::limits::ConnectionLimits;
-use crate::api::{Broker, ConnectionInfo, ListenerInfo};
+use crate::api::{Broker, ConnectionInfo, ListenerInfo, connection_ended};
 use crate::env::{Env, Listener};
 
 /// How long to wait before accepting again when the process is out of file descriptors.
@@ -59,7 +59,7 @@ impl Server {
         limits: Arc<ConnectionLimits>,
         stop: CancellationToken,
     ) {
-        let tasks = env.tasks.clone();
+        let (tasks, net) = (env.tasks.clone(), Arc::clone(&env.net));
         env.tasks.spawn("listener", async move {
             loop {
                 let accepted = tokio::select! {
@@ -78,9 +78,11 @@ impl Server {
                     Ok((conn, peer, Some(permit))) => {
                         let info = Arc::new(ConnectionInfo::new(Arc::clone(&self.info), peer));
                         let (broker, settings) = (Arc::clone(&broker), Arc::clone(&settings));
+                        let net = Arc::clone(&net);
                         tasks.spawn("connection", async move {
-                            serve(conn, broker, info, settings).await;
+                            serve(conn, Arc::clone(&broker), Arc::clone(&info), settings).await;
                             drop(permit);
+                            connection_ended(&broker, &net, &info);
                         });
                     }
                     Ok((_conn, peer, None)) => {

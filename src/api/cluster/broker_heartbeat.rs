@@ -3,7 +3,7 @@
 //! Directories that failed or are cordoned are not heard yet: no broker of ours tells of any.
 
 use crate::api::controller_gate::{submit_for_node, unexpected};
-use crate::api::{Api, On, RequestContext};
+use crate::api::{Api, On, RequestContext, SignOfLife};
 use crate::controller::command::{ApiError, BrokerHeartbeat as Heartbeat, Command, Reply};
 use crate::schema::api::{BrokerHeartbeatRequest, BrokerHeartbeatResponse};
 
@@ -21,12 +21,16 @@ impl Api for BrokerHeartbeat {
         // A registration's epoch is its offset.
         let is_caught_up = request.current_metadata_offset >= request.broker_epoch;
         match beat(cx, &request).await {
-            Ok((is_fenced, should_shut_down)) => BrokerHeartbeatResponse {
-                is_caught_up,
-                is_fenced,
-                should_shut_down,
-                ..BrokerHeartbeatResponse::default()
-            },
+            Ok((is_fenced, should_shut_down)) => {
+                let sign = SignOfLife::Broker(request.broker_id.0, request.broker_epoch);
+                cx.connection.sign_of_life.get_or_init(|| sign);
+                BrokerHeartbeatResponse {
+                    is_caught_up,
+                    is_fenced,
+                    should_shut_down,
+                    ..BrokerHeartbeatResponse::default()
+                }
+            }
             Err(error) => BrokerHeartbeatResponse {
                 error_code: error.code.code(),
                 ..BrokerHeartbeatResponse::default()

@@ -3,7 +3,6 @@
 use crate::config::property::properties;
 
 const JAVA: &str = "Java classes cannot be loaded";
-const HEARTBEATS: &str = "a single node needs no heartbeats";
 const THREADS: &str = "requests are served by one pool of threads, one per processor";
 
 properties! {
@@ -18,18 +17,21 @@ properties! {
     "background.threads", Int, Is("10"), AtLeast(1), High, ClusterWide,
         ignored: "background work shares one pool of threads, one per processor";
     /// How often a broker reports to the active controller.
-    "broker.heartbeat.interval.ms", Int, Is("2000"), Any, Medium, ReadOnly, ignored: HEARTBEATS;
+    "broker.heartbeat.interval.ms", Int, Is("2000"), Any, Medium, ReadOnly;
     /// Old name of `node.id`; where both are set they must agree.
     "broker.id", Int, Is("-1"), Any, High, ReadOnly;
+    /// How long a broker may lead on the word of the last answered heartbeat, and how long the controller waits before it
+    /// fences a silent broker, if that is less than `broker.session.timeout.ms`. Heartbeats go out four times as often.
+    /// The same on all nodes. Not Kafka's.
+    "broker.lease.ms", Int, Is("2000"), AtLeast(100), Medium, ReadOnly;
     /// Rack or zone of the broker, told to clients and used to spread replicas.
     "broker.rack", String, Null, Any, Medium, ReadOnly;
     /// How long a broker may be silent before the controller fences it.
-    "broker.session.timeout.ms", Int, Is("9000"), Any, Medium, ReadOnly, ignored: HEARTBEATS;
+    "broker.session.timeout.ms", Int, Is("9000"), Any, Medium, ReadOnly;
     /// Names of providers that replace `${name:path:key}` in values; `env`, `file` and `dir` are known.
     "config.providers", List, Is(""), Any, Low, ClusterWide;
     /// Whether a broker hands over its leaderships before it stops.
-    "controlled.shutdown.enable", Boolean, Is("true"), Any, Medium, ReadOnly,
-        ignored: "there is no other node that leadership could move to";
+    "controlled.shutdown.enable", Boolean, Is("true"), Any, Medium, ReadOnly;
     /// Log directories that take no new partitions.
     "cordoned.log.dirs", List, Is(""), Any, Medium, PerBroker,
         ignored: "replica placement over directories is not there yet";
@@ -40,8 +42,7 @@ properties! {
     /// Whether topics can be deleted.
     "delete.topic.enable", Boolean, Is("true"), Any, High, ReadOnly;
     /// How long a starting broker waits to be registered.
-    "initial.broker.registration.timeout.ms", Int, Is("60000"), Any, Medium, ReadOnly,
-        ignored: "a single node registers with itself at once";
+    "initial.broker.registration.timeout.ms", Int, Is("60000"), Any, Medium, ReadOnly;
     /// The directory that holds partitions where `log.dirs` is not set.
     "log.dir", List, Is("/tmp/kafka-logs"), NonEmpty, High, ReadOnly;
     /// How long a broker with a failed directory waits for the controller before it stops.

@@ -2,7 +2,7 @@
 
 use crate::config::property::properties;
 
-const CONTROLLERS: &str = "a single node votes for itself; controllers do not talk to each other yet";
+const CONTROLLERS: &str = "controllers speak Raft among themselves, which needs no such setting";
 const SLOW_EVENTS: &str = "the controller's slow events are not logged yet";
 const KAFKAS_TESTS: &str = "it serves Kafka's own tests";
 const SNAPSHOTS: &str = "what a snapshot covers is deleted as soon as nobody needs it";
@@ -30,15 +30,14 @@ properties! {
     "controller.quorum.election.backoff.max.ms", Int, Is("1000"), AtLeast(0), High, ReadOnly,
         ignored: CONTROLLERS;
     /// How long a controller waits for votes.
-    "controller.quorum.election.timeout.ms", Int, Is("1000"), AtLeast(0), High, ReadOnly,
-        ignored: CONTROLLERS;
+    "controller.quorum.election.timeout.ms", Int, Is("1000"), AtLeast(0), High, ReadOnly;
     /// Most bytes of metadata in one message between controllers.
     "controller.quorum.fetch.max.bytes", Int, Is("1048576"), AtLeast(1), Low, ReadOnly, ignored: CONTROLLERS;
     /// Most bytes of a snapshot in one message between controllers.
     "controller.quorum.fetch.snapshot.max.bytes", Int, Is("1048576"), AtLeast(1), Low, ReadOnly,
         ignored: CONTROLLERS;
     /// How long a controller may hear nothing from the leader before it calls an election.
-    "controller.quorum.fetch.timeout.ms", Int, Is("2000"), AtLeast(0), High, ReadOnly, ignored: CONTROLLERS;
+    "controller.quorum.fetch.timeout.ms", Int, Is("2000"), AtLeast(0), High, ReadOnly;
     /// How long a controller waits for another's answer.
     "controller.quorum.request.timeout.ms", Int, Is("2000"), AtLeast(0), Medium, ReadOnly,
         ignored: CONTROLLERS;

@@ -43,6 +43,11 @@ pub struct BrokerConfig {
     pub is_broker: bool,
     pub is_controller: bool,
     pub broker_rack: Option<String>,
+    pub broker_heartbeat_interval_ms: Ms,
+    pub broker_lease_ms: Ms,
+    pub broker_session_timeout_ms: Ms,
+    pub controlled_shutdown_enable: bool,
+    pub initial_broker_registration_timeout_ms: Ms,
 
     // Where it listens.
     pub listeners: Vec<Endpoint>,
@@ -91,6 +96,8 @@ pub struct BrokerConfig {
     /// Empty where the voters are dynamic (KIP-853).
     pub controller_quorum_voters: Vec<Voter>,
     pub controller_quorum_bootstrap_servers: Vec<String>,
+    pub controller_quorum_election_timeout_ms: Ms,
+    pub controller_quorum_fetch_timeout_ms: Ms,
     pub metadata_log_max_record_bytes_between_snapshots: i64,
     pub metadata_log_max_snapshot_interval_ms: Ms,
     pub metadata_log_segment_bytes: i32,
@@ -119,8 +126,6 @@ pub struct BrokerConfig {
     pub replica_fetch_wait_max_ms: i32,
     pub replica_lag_time_max_ms: Ms,
     pub replica_socket_timeout_ms: Ms,
-    /// Whether consumers are sent to replicas in their racks (KIP-392).
-    pub rack_aware_reads: bool,
     pub replica_high_watermark_checkpoint_interval_ms: Ms,
     pub log_cleaner_enable: bool,
     pub log_cleaner_threads: usize,
@@ -200,6 +205,11 @@ impl BrokerConfig {
             is_broker: roles.iter().any(|r| r == "broker"),
             is_controller: roles.iter().any(|r| r == "controller"),
             broker_rack: v.opt_text("broker.rack"),
+            broker_heartbeat_interval_ms: v.int("broker.heartbeat.interval.ms").into(),
+            broker_lease_ms: v.int("broker.lease.ms").into(),
+            broker_session_timeout_ms: v.int("broker.session.timeout.ms").into(),
+            controlled_shutdown_enable: v.boolean("controlled.shutdown.enable"),
+            initial_broker_registration_timeout_ms: v.int("initial.broker.registration.timeout.ms").into(),
             listeners: net.listeners,
             broker_listeners: net.broker_listeners,
             controller_listeners: net.controller_listeners,
@@ -227,6 +237,8 @@ impl BrokerConfig {
             server_max_startup_time_ms: v.long("server.max.startup.time.ms"),
             controller_quorum_voters,
             controller_quorum_bootstrap_servers: v.list("controller.quorum.bootstrap.servers"),
+            controller_quorum_election_timeout_ms: v.int("controller.quorum.election.timeout.ms").into(),
+            controller_quorum_fetch_timeout_ms: v.int("controller.quorum.fetch.timeout.ms").into(),
             metadata_log_max_record_bytes_between_snapshots: v
                 .long("metadata.log.max.record.bytes.between.snapshots"),
             metadata_log_max_snapshot_interval_ms: v.long("metadata.log.max.snapshot.interval.ms"),
@@ -251,7 +263,6 @@ impl BrokerConfig {
             replica_fetch_response_max_bytes: v.int("replica.fetch.response.max.bytes"),
             replica_fetch_wait_max_ms: v.int("replica.fetch.wait.max.ms"),
             replica_lag_time_max_ms: v.long("replica.lag.time.max.ms"),
-            rack_aware_reads: v.opt_text("replica.selector.class").is_some(),
             replica_socket_timeout_ms: Ms::from(v.int("replica.socket.timeout.ms")),
             replica_high_watermark_checkpoint_interval_ms: v
                 .long("replica.high.watermark.checkpoint.interval.ms"),
@@ -399,9 +410,6 @@ fn require(holds: bool, message: impl FnOnce() -> String) -> Result<(), ConfigEr
     if holds { Ok(()) } else { Err(ConfigError::Conflict(message())) }
 }
 
-/// Sends consumers to replicas in their racks.
-const RACK_AWARE_SELECTOR: &str = "org.apache.kafka.common.replica.RackAwareReplicaSelector";
-
 /// `node.id` and `broker.id` are one: the one that is set gives the other its value.
 fn unify_ids(layers: &Layers, v: &mut Values) -> Result<(), ConfigError> {
     let has_broker_id = layers.file_value("broker.id").is_some();
@@ -434,11 +442,6 @@ fn check_ranges(v: &Values, topic: &TopicConfig) -> Result<(), ConfigError> {
     if i64::from(wait) > long("replica.lag.time.max.ms") || wait > int("replica.socket.timeout.ms") {
         let why = "must not be more than replica.socket.timeout.ms and replica.lag.time.max.ms";
         return bad("replica.fetch.wait.max.ms", wait.to_string(), why);
-    }
-    if let Some(selector) = v.opt_text("replica.selector.class").filter(|class| class != RACK_AWARE_SELECTOR)
-    {
-        let why = "is a Java class; only the rack-aware selector of Kafka is there";
-        return bad("replica.selector.class", selector, why);
     }
     let queued = long("queued.max.request.bytes");
     if queued > 0 && queued < long("socket.request.max.bytes") {

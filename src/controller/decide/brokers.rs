@@ -25,8 +25,9 @@ pub(super) fn register(facts: &Facts<'_>, wanted: &BrokerRegistration) -> Result
     let existing = facts.image.brokers().get(wanted.id);
     let same_incarnation = existing.filter(|b| b.incarnation == wanted.incarnation);
     // One that was about to go and comes again need not wait for its session's end.
-    if existing.is_some_and(|old| !old.in_controlled_shutdown)
+    if let Some(existing) = existing.filter(|old| !old.in_controlled_shutdown)
         && same_incarnation.is_none()
+        && !has_its_directories(existing, wanted)
         && facts.live.has_session(wanted.id, facts.monotonic_ms)
     {
         return Err(ApiError::new(
@@ -72,6 +73,12 @@ pub(super) fn register(facts: &Facts<'_>, wanted: &BrokerRegistration) -> Result
     };
     records.push(record.into());
     Ok(Decision { records, reply: Reply::RegisterBroker(epoch) })
+}
+
+/// True if a broker comes with a directory of its earlier incarnation. It holds the lock of that directory, so the earlier
+/// process has ended, and nobody needs to wait for its session to end.
+fn has_its_directories(earlier: &Broker, wanted: &BrokerRegistration) -> bool {
+    wanted.log_dirs.iter().any(|dir| earlier.log_dirs.contains(dir))
 }
 
 fn check_directories(facts: &Facts<'_>, wanted: &BrokerRegistration) -> Result<(), ApiError> {

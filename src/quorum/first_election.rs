@@ -1,0 +1,49 @@
+//! The first election after a start does not wait for anybody's silence.
+//!
+//! A node that has just started has heard no leader whose time must run out first. So it asks at once, by pre-votes, whether
+//! the others would elect it, one voter after another: where a leader is at work they would not, and nothing changes; where
+//! all have started anew, there is a leader as soon as a majority is up.
+
+use std::time::Duration;
+
+use openraft::async_runtime::watch::WatchReceiver as _;
+use tokio::time::timeout;
+
+use super::{Quorum, VoterPart};
+use crate::env::Env;
+
+/// What one voter leaves the next one for its attempt.
+const TURN: Duration = Duration::from_millis(100);
+
+impl Quorum {
+    /// Has this node ask for its election, in turns with the others, until some leader is known.
+    pub(super) fn spawn_first_election(&self, env: &Env) {
+        let quorum = self.clone();
+        env.tasks.spawn("metadata-quorum-first-election", async move {
+            let Some(part) = quorum.voter() else { return };
+            let (before, after) = part.turns();
+            let mut leadership = quorum.leadership.clone();
+            let mut wait = TURN * (before + 1);
+            loop {
+                let known = leadership.wait_for(|l| l.leader.is_some());
+                if timeout(wait, known).await.is_ok() || part.raft.trigger().elect(true).await.is_err() {
+                    return;
+                }
+                wait = TURN * (before + 1 + after);
+            }
+        });
+    }
+}
+
+impl VoterPart {
+    /// How many voters have their turn before this one, and how many after it.
+    fn turns(&self) -> (u32, u32) {
+        let metrics = self.raft.metrics();
+        let seen = metrics.borrow_watched();
+        let membership = seen.membership_config.membership();
+        let count = |is_there: fn(i32, i32) -> bool| {
+            membership.voter_ids().filter(|id| is_there(id.0, self.links.me)).count() as u32
+        };
+        (count(|id, me| id < me), count(|id, me| id > me))
+    }
+}
