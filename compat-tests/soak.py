@@ -10,7 +10,9 @@ acknowledged to it. Proven at the end, record by record:
 * each group saw every record;
 * after each restart every producer and every group makes progress again.
 
-    python soak.py --minutes 10 --kills 20 [--against ottla|kafka] [--seed N]
+With --nodes 3 the same clients work on a cluster, and --faults names what befalls it in turn (rig/cluster.py).
+
+    python soak.py --minutes 10 --kills 20 [--against ottla|kafka] [--seed N] [--nodes 3] [--faults kill-leader,kill-all]
 """
 import argparse
 import collections
@@ -29,6 +31,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from rig import places  # noqa: E402
 from rig.admin import create_topics  # noqa: E402
 from rig.broker import Broker, against, kafka_command  # noqa: E402
+from rig.cluster import FAULTS, Cluster  # noqa: E402
 from rig.wait import until  # noqa: E402
 
 TOPIC, PARTITIONS = "soak", 6
@@ -296,17 +299,25 @@ def check_log(producers, logs):
     return wrong
 
 
-def run(minutes, kills, seed, work):
+def kill(broker, _topic):
+    """kill -9 of the only node."""
+    broker.kill()
+    return broker.start()
+
+
+def run(minutes, kills, seed, nodes, faults, work):
     random_ = random.Random(seed)
-    print(f"soak: {against()}, {minutes:g} min, {kills} kills, seed {seed}", flush=True)
-    broker = Broker("soak", {"log.segment.bytes": 8 << 20, "log.flush.offset.checkpoint.interval.ms": 5000})
+    befalls = [(name, FAULTS[name]) for name in faults] if nodes > 1 else [("kill", kill)]
+    print(f"soak: {against()}, {nodes} nodes, {minutes:g} min, {kills} times {', '.join(n for n, _ in befalls)}, seed {seed}", flush=True)
+    properties = {"log.segment.bytes": 8 << 20, "log.flush.offset.checkpoint.interval.ms": 5000}
+    broker = Cluster("soak", nodes, properties) if nodes > 1 else Broker("soak", properties)
     work.mkdir(parents=True, exist_ok=True)
     stop_producers, stop_consumers = work / "stop-producers", work / "stop-consumers"
     clients = []
     wrong = []
     try:
         broker.start()
-        create_topics(broker, TOPIC, partitions=PARTITIONS)
+        create_topics(broker, TOPIC, partitions=PARTITIONS, replicas=min(3, nodes))
         producers = [Client(work, "produce-librdkafka", "rdkafka-1", broker.bootstrap, stop_producers), Client(work, "produce-librdkafka", "rdkafka-2", broker.bootstrap, stop_producers),
                      Client(work, "produce-kafka-python", "python-1", broker.bootstrap, stop_producers)]
         clients += producers
@@ -342,15 +353,17 @@ def run(minutes, kills, seed, work):
 
         progress("at first")
         began = time.monotonic()
-        for kill in range(1, kills + 1):
-            due = began + minutes * 60 * (kill - random_.random() * 0.8) / kills
+        for count in range(1, kills + 1):
+            due = began + minutes * 60 * (count - random_.random() * 0.8) / kills
             while time.monotonic() < due:
                 time.sleep(min(0.2, max(0.0, due - time.monotonic())))
-            broker.kill()
-            seconds = broker.start()
-            behind(f"after kill {kill}")
-            progress(f"after kill {kill}")
-            print(f"  kill {kill}: back in {seconds:.2f} s, {sum(p.counts['sent'] for p in producers)} records acknowledged so far", flush=True)
+            name, befall = befalls[count % len(befalls)]
+            seconds = befall(broker, TOPIC)
+            went_on = time.monotonic()
+            behind(f"after {name} {count}")
+            progress(f"after {name} {count}")
+            acknowledged = sum(p.counts["sent"] for p in producers)
+            print(f"  {name} {count}: back in {seconds:.2f} s, all went on after {time.monotonic() - went_on:.2f} s more, {acknowledged} records acknowledged so far", flush=True)
         while time.monotonic() < began + minutes * 60:
             time.sleep(0.2)
 
@@ -405,6 +418,8 @@ def main():
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--against", choices=["ottla", "kafka"])
     parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--nodes", type=int, default=1)
+    parser.add_argument("--faults", default=",".join(FAULTS), help="of a cluster")
     parser.add_argument("--role", nargs=5, metavar=("ROLE", "NAME", "BOOTSTRAP", "JOURNAL", "STOP"), help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.role:
@@ -414,7 +429,7 @@ def main():
     if args.against:
         os.environ["OTTLA_COMPAT_AGAINST"] = args.against
     work = places.RUN / f"soak-journals-{os.getpid()}"
-    return 0 if run(args.minutes, args.kills, args.seed, work) else 1
+    return 0 if run(args.minutes, args.kills, args.seed, args.nodes, args.faults.split(","), work) else 1
 
 
 if __name__ == "__main__":

@@ -80,6 +80,7 @@ class Broker:
         }
         self.write_config()
         self.process = None
+        self.in_cluster = False  # a node that is alone makes up an id of its own
         self.starts = 0
         atexit.register(self.kill)  # a fixture that fails halfway leaves no broker behind
 
@@ -92,7 +93,7 @@ class Broker:
 
     def command(self):
         if self.kind == "ottla":
-            return [str(places.OTTLA), "start", "--config", str(self.config)]
+            return [str(places.OTTLA), "start", "--config", str(self.config), *(["--cluster-id", CLUSTER_ID] if self.in_cluster else [])]
         return kafka_command("-Xmx768M", "kafka.Kafka", str(self.config))
 
     def format(self, release=None):

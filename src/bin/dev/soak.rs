@@ -14,6 +14,12 @@ pub(crate) struct Args {
     /// How often the broker is killed (kill -9) and started again in that time
     #[arg(long, default_value_t = 20)]
     kills: u32,
+    /// How many nodes; of several one after the other of the faults befalls them
+    #[arg(long, default_value_t = 1)]
+    nodes: u32,
+    /// Which faults befall several nodes: kill-leader, kill-controller, kill-all, pause-leader, roll; all by default
+    #[arg(long)]
+    faults: Option<String>,
     /// Which server
     #[arg(long, default_value = "ottla", value_parser = ["ottla", "kafka"])]
     against: String,
@@ -33,6 +39,10 @@ pub(crate) fn run(args: &Args) -> bool {
         "--kills",
         &args.kills.to_string(),
     ]);
+    soak.args(["--nodes", &args.nodes.to_string()]);
+    if let Some(faults) = &args.faults {
+        soak.args(["--faults", faults]);
+    }
     soak.args(["--against", &args.against]).env("OTTLA_BIN", target().join("release/ottla"));
     passes(soak)
 }

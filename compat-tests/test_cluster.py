@@ -1,0 +1,280 @@
+"""Three nodes, replication factor 3, min.insync.replicas 2: what clients see when nodes die, hang and are rolled."""
+import os
+import pathlib
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from rig.admin import create_topics
+from rig.broker import against
+from rig.cluster import Cluster
+from rig.wait import until
+
+
+@pytest.fixture(scope="module")
+def shared():
+    """The cluster that tests share; each leaves it whole."""
+    cluster = Cluster("cluster")
+    cluster.start()
+    yield cluster
+    cluster.end(keep=False)
+
+
+@pytest.fixture
+def whole(shared):
+    yield shared
+    for node in shared.nodes:
+        if not node.alive():
+            node.start()
+    until("every node is in the metadata", lambda: len(metadata(shared).brokers) == 3, 30)
+
+
+def metadata(cluster, topic=None):
+    return AdminClient({"bootstrap.servers": cluster.bootstrap, "log_level": 0}).list_topics(topic, 10)
+
+
+def make(cluster, name, partitions=1, **config):
+    create_topics(cluster, name, partitions=partitions, replicas=3, config=config)
+    return name
+
+
+def in_sync(cluster, topic, count):
+    return all(len(p.isrs) == count for p in metadata(cluster, topic).topics[topic].partitions.values())
+
+
+def produce(cluster, topic, values, **config):
+    """Produces and returns the offsets that were acknowledged; fails if one was not."""
+    producer = Producer({"bootstrap.servers": cluster.bootstrap, "acks": "all", "enable.idempotence": True, "log_level": 0, **config})
+    offsets, failed = [], []
+    for value in values:
+        producer.produce(topic, value, on_delivery=lambda e, m: failed.append(e) if e else offsets.append((m.partition(), m.offset())))
+        producer.poll(0)
+    assert producer.flush(60) == 0 and not failed, failed[:3]
+    return offsets
+
+
+def consume(cluster, topic, count, group="reader", seconds=60):
+    consumer = Consumer({"bootstrap.servers": cluster.bootstrap, "group.id": group, "auto.offset.reset": "earliest", "check.crcs": True, "log_level": 0})
+    partitions = metadata(cluster, topic).topics[topic].partitions
+    consumer.assign([TopicPartition(topic, p, 0) for p in partitions])
+    got, end = [], time.monotonic() + seconds
+    while len(got) < count and time.monotonic() < end:
+        got += [m.value().decode() for m in consumer.consume(500, 0.5) if m.error() is None]
+    consumer.close()
+    return got
+
+
+class Load:
+    """A producer that never stops while a test hurts the cluster; knows the longest time without an acknowledgement."""
+
+    def __init__(self, cluster, topic):
+        self.topic, self.stopping = topic, threading.Event()
+        self.acked, self.failed, self.gap, self.last = [], [], 0.0, None
+        self.producer = Producer({"bootstrap.servers": cluster.bootstrap, "acks": "all", "enable.idempotence": True, "linger.ms": 0,
+                                  "message.timeout.ms": 60_000, "request.timeout.ms": 2000, "socket.timeout.ms": 2000, "reconnect.backoff.max.ms": 200, "topic.metadata.refresh.fast.interval.ms": 50,
+                                  "retry.backoff.ms": 20, "log_level": 0})
+        self.thread = threading.Thread(target=self.run)
+        self.thread.start()
+
+    def run(self):
+        n = 0
+        while not self.stopping.is_set():
+            self.producer.produce(self.topic, str(n), on_delivery=lambda e, m, n=n: self.done(e, n))
+            n += 1
+            self.producer.poll(0.01)
+        self.left = self.producer.flush(60)
+
+    def done(self, error, n):
+        if error:
+            self.failed.append(error)
+            return
+        now = time.monotonic()
+        self.gap = max(self.gap, now - (self.last or now))
+        self.last = now
+        self.acked.append(n)
+
+    def goes_on(self, seconds=30):
+        mark = len(self.acked)
+        until("the producer goes on", lambda: len(self.acked) > mark + 10, seconds)
+
+    def end(self):
+        self.stopping.set()
+        self.thread.join()
+        assert self.left == 0 and not self.failed, self.failed[:3]
+        return self.acked
+
+
+def check(cluster, topic, acked):
+    got = consume(cluster, topic, len(acked))
+    assert got == sorted(set(got), key=int), "doubled or out of order"
+    lost = set(map(str, acked)) - set(got)
+    assert not lost, f"{len(lost)} acknowledged records are lost, as {sorted(lost, key=int)[:5]}"
+
+
+def test_a_topic_is_on_three_nodes_and_every_node_knows_it_at_once(whole, name):
+    for number, node in enumerate(whole.nodes):
+        topic = f"{name}-{number}"
+        admin = AdminClient({"bootstrap.servers": node.bootstrap})
+        admin.create_topics([NewTopic(topic, 3, 3)])[topic].result(20)
+        found = admin.list_topics(topic, 10).topics[topic]
+        assert found.error is None and all(sorted(p.replicas) == [1, 2, 3] for p in found.partitions.values())
+        until("all replicas are in sync", lambda: in_sync(whole, topic, 3), 20)
+        sent = [f"v{i}" for i in range(300)]
+        produce(whole, topic, sent)
+        assert sorted(consume(whole, topic, 300)) == sorted(sent)
+
+
+def test_a_killed_leader_is_replaced_and_nothing_is_lost(whole, name):
+    topic = make(whole, name)
+    until("all replicas are in sync", lambda: in_sync(whole, topic, 3), 20)
+    load = Load(whole, topic)
+    load.goes_on()
+    leader = whole.leader(topic)
+    leader.kill()
+    load.goes_on()
+    print(f"longest time without an acknowledgement: {load.gap:.2f} s")
+    leader.start()
+    until("it is in sync again", lambda: in_sync(whole, topic, 3), 60)
+    acked = load.end()
+    check(whole, topic, acked)
+
+
+def test_a_paused_leader_does_not_acknowledge_what_it_may_not(whole, name):
+    import signal
+
+    topic = make(whole, name)
+    until("all replicas are in sync", lambda: in_sync(whole, topic, 3), 20)
+    load = Load(whole, topic)
+    load.goes_on()
+    leader = whole.leader(topic)
+    leader.signal(signal.SIGSTOP)
+    try:
+        load.goes_on()
+    finally:
+        leader.signal(signal.SIGCONT)
+    print(f"longest time without an acknowledgement: {load.gap:.2f} s")
+    until("it is in sync again", lambda: in_sync(whole, topic, 3), 60)
+    check(whole, topic, load.end())
+
+
+def test_the_active_controller_is_killed_under_load(whole, name):
+    topic = make(whole, name)
+    load = Load(whole, topic)
+    load.goes_on()
+    controller = whole.active_controller()
+    controller.kill()
+    load.goes_on()
+    second = make(whole, name + "-2")
+    controller.start()
+    until("all replicas are in sync", lambda: in_sync(whole, topic, 3) and in_sync(whole, second, 3), 60)
+    check(whole, topic, load.end())
+
+
+def test_all_are_killed_at_once_and_come_back(whole, name):
+    topic = make(whole, name)
+    until("all replicas are in sync", lambda: in_sync(whole, topic, 3), 20)
+    load = Load(whole, topic)
+    load.goes_on()
+    whole.kill()
+    whole.start()
+    load.goes_on()
+    print(f"longest time without an acknowledgement: {load.gap:.2f} s")
+    until("all replicas are in sync", lambda: in_sync(whole, topic, 3), 60)
+    check(whole, topic, load.end())
+
+
+def test_a_rolling_restart_fails_no_call(whole, name):
+    topic = make(whole, name)
+    until("all replicas are in sync", lambda: in_sync(whole, topic, 3), 20)
+    load = Load(whole, topic)
+    for node in whole.nodes:
+        load.goes_on()
+        code, _ = node.stop()
+        assert code == (0 if against() == "ottla" else 143), node.tail()
+        node.start()
+        until("all replicas are in sync", lambda: in_sync(whole, topic, 3), 60)
+    print(f"longest time without an acknowledgement: {load.gap:.2f} s")
+    check(whole, topic, load.end())
+
+
+def test_too_few_in_sync_replicas_refuse_acks_all(whole, name):
+    topic = make(whole, name)
+    until("all replicas are in sync", lambda: in_sync(whole, topic, 3), 20)
+    produce(whole, topic, ["a"])
+    leader = whole.leader(topic)
+    # The quorum needs two controllers: the partition is cut to one replica in sync by its own setting instead.
+    admin = AdminClient({"bootstrap.servers": whole.bootstrap})
+    others = [n for n in whole.nodes if n is not leader]
+    others[0].kill()
+    until("the dead replica is out of sync", lambda: in_sync(whole, topic, 2), 60)
+    produce(whole, topic, ["b"])
+    from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource
+
+    entry = ConfigEntry("min.insync.replicas", "3", incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=[entry])
+    for done in admin.incremental_alter_configs([resource]).values():
+        done.result(20)
+    producer = Producer({"bootstrap.servers": whole.bootstrap, "acks": "all", "retries": 0, "log_level": 0})
+    errors = []
+    producer.produce(topic, "c", on_delivery=lambda e, m: errors.append(e))
+    producer.flush(30)
+    assert errors and errors[0].code() in (KafkaError.NOT_ENOUGH_REPLICAS, KafkaError.NOT_ENOUGH_REPLICAS_AFTER_APPEND), errors
+    others[0].start()
+    until("all replicas are in sync", lambda: in_sync(whole, topic, 3), 60)
+    produce(whole, topic, ["d"])
+    assert consume(whole, topic, 3) == ["a", "b", "d"]
+
+
+def test_a_group_survives_its_coordinator(whole, name):
+    topic = make(whole, name, partitions=3)
+    produce(whole, topic, [str(n) for n in range(100)])
+    config = {"bootstrap.servers": whole.bootstrap, "group.id": name, "auto.offset.reset": "earliest", "enable.auto.commit": False,
+              "session.timeout.ms": 10_000, "log_level": 0}
+    consumer = Consumer(config)
+    consumer.subscribe([topic])
+    got = []
+
+    def take(count):
+        end = time.monotonic() + 60
+        while len(got) < count and time.monotonic() < end:
+            got.extend(m.value().decode() for m in consumer.consume(100, 0.5) if m.error() is None)
+        assert len(got) == count, len(got)
+
+    take(100)
+    consumer.commit(asynchronous=False)
+    admin = AdminClient({"bootstrap.servers": whole.bootstrap})
+    described = admin.describe_consumer_groups([name])[name].result(20)
+    coordinator = whole.node(described.coordinator.id)
+    coordinator.kill()
+    produce(whole, topic, [str(n) for n in range(100, 200)])
+    take(200)
+
+    def commits():
+        try:
+            return consumer.commit(asynchronous=False)
+        except KafkaException:
+            return None
+
+    until("the group commits again", commits, 60)
+    consumer.close()
+    assert sorted(got, key=int) == [str(n) for n in range(200)]
+    again = Consumer(config)
+    offsets = again.committed([TopicPartition(topic, p) for p in range(3)], 30)
+    again.close()
+    assert sum(p.offset for p in offsets) == 200
+    coordinator.start()
+
+
+def test_a_minute_of_faults():
+    """The soak of soak.py with three nodes, in short; `cargo dev soak --nodes 3` is the long one."""
+    program = pathlib.Path(__file__).with_name("soak.py")
+    minutes, kills = os.environ.get("OTTLA_COMPAT_CLUSTER_SOAK", "1,5").split(",")
+    done = subprocess.run([sys.executable, program, "--minutes", minutes, "--kills", kills, "--seed", "1", "--nodes", "3"],
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=900)
+    print(done.stdout)
+    assert done.returncode == 0, done.stdout
