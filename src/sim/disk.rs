@@ -296,32 +296,32 @@ fn survives(mode: u64, rng: &mut Rng) -> bool {
 impl FileNode {
     fn survive(&mut self, rng: &mut Rng) {
         let mode = rng.below(5);
+        let pending = std::mem::take(&mut self.pending);
+        let mut len = self.durable.len();
+        let mut kept: Vec<Kept> = pending.iter().map(|op| Kept::draw(op, mode, &mut len, rng)).collect();
+        // A sector is written from memory, with all that was in it by then: where a later write is, so are those before.
+        let mut later = BTreeSet::new();
+        for (op, kept) in pending.iter().zip(&mut kept).rev() {
+            for ((at, _), survives) in sectors(op).zip(&mut kept.parts) {
+                *survives |= later.contains(&(at / SECTOR_BYTES));
+                if *survives {
+                    later.insert(at / SECTOR_BYTES);
+                }
+            }
+        }
         let mut now = std::mem::take(&mut self.durable);
-        for op in std::mem::take(&mut self.pending) {
+        for (op, kept) in pending.iter().zip(&kept) {
             match op {
-                FileOp::SetLen(len) => {
-                    if survives(mode.min(3), rng) {
-                        now.resize(len, 0);
-                    }
-                }
-                FileOp::Write { at, bytes } if mode < 4 => {
-                    if survives(mode, rng) {
-                        put(&mut now, at, &bytes);
-                    }
-                }
-                FileOp::Write { at, bytes } => {
-                    // Torn: each sector by itself, and perhaps a length that covers what is missing.
-                    let mut done = 0;
-                    while done < bytes.len() {
-                        let to_boundary = SECTOR_BYTES - (at + done) % SECTOR_BYTES;
-                        let take = to_boundary.min(bytes.len() - done);
-                        if !rng.chance(3) {
-                            put(&mut now, at + done, &bytes[done..done + take]);
+                FileOp::SetLen(len) if kept.length => now.resize(*len, 0),
+                FileOp::SetLen(_) => {}
+                FileOp::Write { at: start, bytes } => {
+                    for ((at, len), survives) in sectors(op).zip(&kept.parts) {
+                        if *survives {
+                            put(&mut now, at, &bytes[at - start..at - start + len]);
                         }
-                        done += take;
                     }
-                    if now.len() < at + bytes.len() && rng.chance(2) {
-                        now.resize(at + bytes.len(), 0);
+                    if kept.length && now.len() < start + bytes.len() {
+                        now.resize(start + bytes.len(), 0);
                     }
                 }
             }
@@ -329,6 +329,65 @@ impl FileNode {
         self.content = now.clone();
         self.durable = now;
     }
+}
+
+/// What a power loss leaves of an operation on a file.
+struct Kept {
+    /// Of each sector that was written: whether it is on the disk.
+    parts: Vec<bool>,
+    /// Whether the new length is, though sectors may be missing.
+    length: bool,
+}
+
+impl Kept {
+    /// `len` is the length that the file has if all operations so far came to what was drawn.
+    fn draw(op: &FileOp, mode: u64, len: &mut usize, rng: &mut Rng) -> Kept {
+        match op {
+            FileOp::SetLen(to) => {
+                let length = survives(mode.min(3), rng);
+                if length {
+                    *len = *to;
+                }
+                Kept { parts: Vec::new(), length }
+            }
+            FileOp::Write { at, bytes } if mode < 4 => {
+                let survives = survives(mode, rng);
+                if survives {
+                    *len = (*len).max(at + bytes.len());
+                }
+                Kept { parts: sectors(op).map(|_| survives).collect(), length: false }
+            }
+            FileOp::Write { at, bytes } => {
+                // Torn: each sector by itself, and perhaps a length that covers what is missing.
+                let mut parts = Vec::new();
+                for (at, bytes) in sectors(op) {
+                    parts.push(!rng.chance(3));
+                    if parts.last() == Some(&true) {
+                        *len = (*len).max(at + bytes);
+                    }
+                }
+                let length = *len < at + bytes.len() && rng.chance(2);
+                if length {
+                    *len = at + bytes.len();
+                }
+                Kept { parts, length }
+            }
+        }
+    }
+}
+
+/// The sectors that an operation writes to: where in the file, and how many bytes.
+fn sectors(op: &FileOp) -> impl Iterator<Item = (usize, usize)> + use<> {
+    let (mut at, end) = match op {
+        FileOp::SetLen(_) => (0, 0),
+        FileOp::Write { at, bytes } => (*at, at + bytes.len()),
+    };
+    std::iter::from_fn(move || {
+        let here = at;
+        let bytes = (SECTOR_BYTES - here % SECTOR_BYTES).min(end - here);
+        at += bytes;
+        (bytes > 0).then_some((here, bytes))
+    })
 }
 
 fn put(content: &mut Vec<u8>, at: usize, bytes: &[u8]) {

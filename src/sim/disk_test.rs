@@ -93,3 +93,26 @@ fn one_lock_until_the_process_dies() {
     assert!(disk.lock(path("/.lock")).is_err());
     drop(again);
 }
+
+#[test]
+fn a_sector_with_a_later_write_has_those_before_it() {
+    let (mut both, mut first, mut none) = (0, 0, 0);
+    for seed in 0..200 {
+        let (disk, mut rng) = (SimDisk::new(), Rng::new(seed));
+        let file = disk.open(path("/f"), OpenMode::CreateNew).unwrap();
+        disk.sync_dir(path("/")).unwrap();
+        file.write_at(0, &[IoSlice::new(&[1; 600])]).unwrap();
+        file.write_at(600, &[IoSlice::new(&[2; 200])]).unwrap();
+        disk.crash(&mut rng);
+        let mut found = read_file(&disk, path("/f"), 1000).unwrap();
+        found.resize(800, 0);
+        match (found[599], found[600]) {
+            (1, 2) => both += 1,
+            (1, 0) => first += 1,
+            (0, 0) => none += 1,
+            other => panic!("seed {seed}: {other:?}"),
+        }
+        assert!(found[..512].iter().all(|&b| b == found[0]), "one sector of one write");
+    }
+    assert!(both > 20 && first > 5 && none > 20, "{both} {first} {none}");
+}
