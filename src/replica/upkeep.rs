@@ -26,7 +26,8 @@ impl ReplicaManager {
         for name in &due.retention {
             self.with(name, |partition| partition.enforce_retention(now));
         }
-        for name in &due.reap {
+        let settled = if due.retention.is_empty() { Vec::new() } else { self.logs.settle_starts() };
+        for name in due.reap.iter().chain(&settled) {
             self.with(name, |partition| partition.reap(now));
         }
     }

@@ -6,7 +6,10 @@
 //!
 //! * everything that was reported durable is there, byte for byte;
 //! * whatever else is there is what was appended, at its offset, without a hole and nothing twice;
-//! * the producers are known as far as their batches survived, so that a retry is recognised;
+//! * the producers are known as far as their batches survived, so that a retry is recognised; also those whose batches
+//!   retention has removed since;
+//! * the transactions that were aborted are listed, and no others;
+//! * a log start that was seen does not go back;
 //! * every index finds every offset, and reads end where they should;
 //! * nothing panics, and the storage can be used again.
 
@@ -15,16 +18,24 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::disk::SimDisk;
+use crate::storage::producer_state::ProducerEntry;
 use crate::storage::validate::{AppendOrigin, validate};
 use crate::storage::{
     AppendBy, AppendError, CleanupPolicy, Log, LogConfig, Manager, ManagerConfig, ReadError, StorageError,
 };
 use crate::types::{LeaderEpoch, Ms, Offset, Rng, TopicId, TopicPartition};
 use crate::wire::batch::{BatchHeader, batches};
+use crate::wire::control::{EndTxnMarker, end_txn_batch};
 use crate::wire::records::BatchBuilder;
 
 /// Batches that a producer may have in flight, and retries.
 const RETRIED_BATCHES: usize = 5;
+/// The producer that writes most, idempotently.
+const STEADY: i64 = 1000;
+/// The producer of transactions.
+const TRANSACTIONAL: i64 = 2000;
+/// From here on, producers that write a single batch and are never heard of again.
+const ONCE: i64 = 3000;
 
 /// What may be varied.
 #[derive(Clone, Debug)]
@@ -59,6 +70,8 @@ struct Written {
     bytes: Vec<u8>,
     sequence: i32,
     count: i32,
+    /// Of a transaction's marker: whether it commits.
+    ends: Option<bool>,
 }
 
 /// What one partition was told and promised.
@@ -76,6 +89,12 @@ struct Model {
     end: Offset,
     next_sequence: i32,
     producer_epoch: i16,
+    /// The epoch in which transactions are written; a new one in each life.
+    txn_epoch: i16,
+    /// True if batches were lost of which, perhaps, producers' snapshots know: then it is not known what is known of them.
+    producers_unsure: bool,
+    /// How many producers have written once.
+    once: i64,
     /// True while a deletion was under way when the power went.
     maybe_deleted: bool,
 }
@@ -84,17 +103,40 @@ impl Model {
     /// The batches whose retry must be recognised, the newest first: the last ones of the producer's epoch that are not
     /// deleted.
     fn retriable(&self, start: Offset) -> impl Iterator<Item = (Offset, &Written)> {
-        let newest = self.batches.values().next_back().map(Written::producer_epoch);
-        self.batches
-            .iter()
+        let newest = self.of(STEADY).next_back().map(|(_, written)| written.producer_epoch());
+        self.of(STEADY)
             .rev()
-            .map(|(&base, written)| (base, written))
             .take_while(move |(base, written)| *base >= start && Some(written.producer_epoch()) == newest)
             .take(RETRIED_BATCHES)
+    }
+
+    /// The batches of a producer.
+    fn of(&self, producer: i64) -> impl DoubleEndedIterator<Item = (Offset, &Written)> {
+        let all = self.batches.iter().map(|(&base, written)| (base, written));
+        all.filter(move |(_, written)| written.producer() == producer)
+    }
+
+    /// What the batches say of transactions: first and last offsets of the aborted ones, and where the open one began.
+    fn transactions(&self) -> (Vec<(Offset, Offset)>, Option<Offset>) {
+        let (mut aborted, mut open) = (Vec::new(), None);
+        for (base, written) in self.of(TRANSACTIONAL) {
+            match written.ends {
+                None => open = open.or(Some(base)),
+                Some(commit) => {
+                    let first = open.take();
+                    aborted.extend(first.filter(|_| !commit).map(|first| (first, base)));
+                }
+            }
+        }
+        (aborted, open)
     }
 }
 
 impl Written {
+    fn producer(&self) -> i64 {
+        BatchHeader::new(&self.bytes).map_or(-1, |header| header.producer_id())
+    }
+
     fn producer_epoch(&self) -> i16 {
         BatchHeader::new(&self.bytes).map_or(-1, |header| header.producer_epoch())
     }
@@ -194,8 +236,11 @@ impl World {
     /// should be there.
     pub fn open(&mut self) -> Result<(), Stop> {
         let paths: Vec<PathBuf> = (0..self.options.dirs).map(|i| PathBuf::from(format!("/d{i}"))).collect();
-        let config =
-            ManagerConfig { checkpoint_interval_ms: 5000, retention_interval_ms: 3000, initial_delay_ms: 0 };
+        let config = ManagerConfig {
+            checkpoint_interval_ms: 5000,
+            retention_interval_ms: 3000,
+            initial_delay_ms: 0,
+        };
         let manager = Manager::open(Arc::new(self.disk.clone()), &paths, config, self.now)?;
         if manager.dirs().len() < paths.len() {
             return Err(Stop::Disk);
@@ -213,7 +258,9 @@ impl World {
         let tp = TopicPartition::new("topic", partition);
         self.take(&tp)?;
         match self.rng.below(40) {
-            0..=19 => self.append(&tp),
+            0..=14 => self.append(&tp),
+            15..=17 => self.append_in_transaction(&tp),
+            18..=19 => self.append_once(&tp),
             20..=27 => self.sync(&tp),
             28..=30 => self.tick(),
             31 => self.truncate(&tp),
@@ -275,12 +322,16 @@ impl World {
         let (now, epoch, config) = (self.now, self.epoch, self.config.clone());
         let (log, model) = self.parts(tp)?;
         let start = log.log_start_offset();
-        let retried = if retry && model.next_sequence > 0 { model.retriable(start).nth(back) } else { None };
+        let retried = if retry && model.next_sequence > 0 && !model.producers_unsure {
+            model.retriable(start).nth(back)
+        } else {
+            None
+        };
         let (sequence, count, expected) = match retried {
             Some((base, written)) => (written.sequence, written.count, Some(base)),
             None => (model.next_sequence, count, None),
         };
-        let mut builder = BatchBuilder::new(0).producer(1000, model.producer_epoch, sequence);
+        let mut builder = BatchBuilder::new(0).producer(STEADY, model.producer_epoch, sequence);
         for i in 0..count {
             let value = vec![sequence as u8; size];
             builder.append(now + Ms::from(i), Some(&sequence.to_be_bytes()), Some(&value));
@@ -296,7 +347,7 @@ impl World {
             let mut bytes = plan.header_bytes().to_vec();
             bytes.extend_from_slice(plan.payload(&input));
             let last = end + i64::from(count) - 1;
-            model.batches.insert(end, Written { last, bytes, sequence, count });
+            model.batches.insert(end, Written { last, bytes, sequence, count, ends: None });
         }
         let info = info?;
         ensure!(info.duplicate == expected.is_some(), "{tp}: duplicate {} at {base}", info.duplicate);
@@ -306,6 +357,63 @@ impl World {
             model.end = info.last_offset + 1;
         }
         ensure!(log.log_end_offset() == model.end, "{tp}: end {} not {}", log.log_end_offset(), model.end);
+        Ok(())
+    }
+
+    /// A producer that is heard of once.
+    fn append_once(&mut self, tp: &TopicPartition) -> Result<(), Stop> {
+        let (now, size) = (self.now, self.rng.below(60) as usize);
+        let (_, model) = self.parts(tp)?;
+        model.once += 1;
+        let mut builder = BatchBuilder::new(0).producer(ONCE + model.once, 0, 0);
+        builder.append(now, None, Some(&vec![7; size]));
+        self.append_other(tp, &builder.finish(), AppendOrigin::Client, None)
+    }
+
+    /// A transaction begins, goes on or ends.
+    fn append_in_transaction(&mut self, tp: &TopicPartition) -> Result<(), Stop> {
+        let (now, ends, commits) = (self.now, self.rng.chance(2), self.rng.chance(3));
+        let (_, model) = self.parts(tp)?;
+        let epoch = model.txn_epoch;
+        if ends && model.transactions().1.is_some() {
+            let marker = EndTxnMarker { commit: commits, coordinator_epoch: 0 };
+            let input = end_txn_batch(0, -1, TRANSACTIONAL, epoch, marker, now);
+            return self.append_other(tp, &input, AppendOrigin::Coordinator, Some(commits));
+        }
+        let last =
+            model.of(TRANSACTIONAL).filter(|(_, w)| w.ends.is_none() && w.producer_epoch() == epoch).last();
+        let sequence = last.map_or(0, |(_, written)| written.sequence + written.count);
+        let mut builder = BatchBuilder::new(0).producer(TRANSACTIONAL, epoch, sequence).transactional();
+        builder.append(now, None, Some(b"in a transaction"));
+        self.append_other(tp, &builder.finish(), AppendOrigin::Client, None)
+    }
+
+    fn append_other(
+        &mut self,
+        tp: &TopicPartition,
+        input: &[u8],
+        origin: AppendOrigin,
+        ends: Option<bool>,
+    ) -> Result<(), Stop> {
+        let (now, epoch, config) = (self.now, self.epoch, self.config.clone());
+        let (log, model) = self.parts(tp)?;
+        let mut plan =
+            validate(input, &config.validate, origin, now).map_err(|e| Stop::Broken(e.to_string()))?;
+        let base = log.log_end_offset();
+        let by = AppendBy { origin, ..AppendBy::client(epoch) };
+        let info = log.append_as_leader(input, &mut plan, by, now);
+        let mut bytes = plan.header_bytes().to_vec();
+        bytes.extend_from_slice(plan.payload(input));
+        let sequence = BatchHeader::new(&bytes).map_or(-1, |header| header.base_sequence());
+        // Noted also if it failed: it may have reached the disk.
+        model.batches.insert(base, Written { last: base, bytes, sequence, count: 1, ends });
+        let info = info?;
+        ensure!(!info.duplicate && info.first_offset == base, "{tp}: {info:?} where {base} was to be");
+        model.end = base + 1;
+        if ends.is_some() {
+            // Alone, and what is appended is replicated.
+            log.on_high_watermark(base + 1);
+        }
         Ok(())
     }
 
@@ -330,14 +438,19 @@ impl World {
             }
         }
         for tp in &due.retention {
-            if let (Some(log), Some(model)) = (self.logs.get_mut(tp), self.models.get_mut(tp)) {
+            if let Some(log) = self.logs.get_mut(tp) {
+                let before = log.log_start_offset();
                 log.delete_old_segments(now, log.synced_end_offset())?;
-                model.start = log.log_start_offset();
+                ensure!(log.log_start_offset() == before, "{tp}: a start is seen before it is durable");
             }
         }
-        for tp in &due.reap {
-            if let Some(log) = self.logs.get_mut(tp) {
-                log.reap(now)?;
+        let settled = self.manager()?.settle_starts();
+        for tp in due.reap.iter().chain(&settled) {
+            if let (Some(log), Some(model)) = (self.logs.get_mut(tp), self.models.get_mut(tp)) {
+                let reaped = log.reap(now);
+                model.start = log.log_start_offset();
+                reaped?;
+                model.deleted_to = log.log_start_offset();
             }
         }
         Ok(())
@@ -373,6 +486,7 @@ impl World {
         model.next_sequence = 0;
         log.truncate_fully_and_start_at(at)?;
         model.maybe.clear();
+        model.producers_unsure = false;
         (model.start, model.synced, model.end) = (at, at, at);
         Ok(())
     }
@@ -467,22 +581,28 @@ impl World {
                 "{tp}: starts at {start}, not {}",
                 model.start
             );
-            // What a truncation had not yet removed is fine too.
+            // What a truncation had not yet removed is fine too. Where a start anew was cut short, all was to be forgotten,
+            // with its producers; of what is not in the log any more they may be known or not.
             let mut maybe = std::mem::take(&mut model.maybe);
+            let all = maybe.len();
+            maybe.retain(|_, written| written.last >= start);
+            model.producers_unsure |= maybe.len() < all;
             model.batches.append(&mut maybe);
             (model.start, model.end) = (start, end);
             model.maybe_deleted = false;
-            let beyond = model.batches.split_off(&end);
-            drop(beyond);
+            model.batches.retain(|_, written| written.last < end);
             check_content(&tp, log, model)?;
-            check_producer(&tp, log, model)?;
+            check_producers(&tp, log, model)?;
+            check_transactions(&tp, log, model)?;
             model.synced = log.synced_end_offset();
+            model.txn_epoch += 1;
             // The next life's producer goes on where this one's log ends.
-            let last = model.batches.values().next_back();
-            model.next_sequence = last.map_or(0, |written| written.sequence + written.count);
-            if last.is_none() {
-                model.producer_epoch += 1;
-                model.next_sequence = 0;
+            let last = model.of(STEADY).next_back().map(|(_, w)| (w.producer_epoch(), w.sequence + w.count));
+            match last {
+                Some((epoch, next)) if !model.producers_unsure => {
+                    (model.producer_epoch, model.next_sequence) = (epoch, next);
+                }
+                _ => (model.producer_epoch, model.next_sequence) = (model.producer_epoch + 1, 0),
             }
         }
         Ok(())
@@ -515,23 +635,28 @@ fn check_content(tp: &TopicPartition, log: &mut Log, model: &Model) -> Result<()
     Ok(())
 }
 
-fn check_producer(tp: &TopicPartition, log: &mut Log, model: &mut Model) -> Result<(), Stop> {
-    let (start, end) = (log.log_start_offset(), log.log_end_offset());
-    let Some((&base, written)) = model.batches.iter().next_back() else { return Ok(()) };
-    model.producer_epoch = written.producer_epoch();
-    let in_log = (start..end).contains(&written.last);
-    if base < start && !in_log && written.last >= model.synced {
-        // Never durable, and not in the log any more.
-        model.batches.clear();
-        model.producer_epoch += 1;
+fn check_producers(tp: &TopicPartition, log: &mut Log, model: &mut Model) -> Result<(), Stop> {
+    let start = log.log_start_offset();
+    // Never durable, and not in the log any more: where nothing was durable, the first segment may be lost and a later one
+    // not. A snapshot may know of what is lost.
+    let (before, synced) = (model.batches.len(), model.synced);
+    model.batches.retain(|_, written| written.last >= start || written.last < synced);
+    model.producers_unsure |= model.batches.len() < before;
+    if model.producers_unsure {
         return Ok(());
     }
-    let all = log.active_producers()?;
-    let found = all.iter().find(|(id, _)| *id == 1000).map(|(_, entry)| *entry);
-    let found = found.ok_or_else(|| Stop::Broken(format!("{tp}: the producer is forgotten")))?;
+    let all: BTreeMap<i64, ProducerEntry> =
+        log.active_producers()?.into_iter().map(|(id, entry)| (id, entry.clone())).collect();
+    for written in model.batches.values().filter(|written| written.producer() >= ONCE) {
+        let id = written.producer();
+        let last = all.get(&id).and_then(|entry| entry.last_batch()).map(|batch| batch.last_offset);
+        ensure!(last == Some(written.last), "{tp}: producer {id} is known by {last:?}, not {}", written.last);
+    }
+    let Some((base, written)) = model.of(STEADY).next_back() else { return Ok(()) };
+    let found = all.get(&STEADY).ok_or_else(|| Stop::Broken(format!("{tp}: the producer is forgotten")))?;
     let last = found.last_batch().map(|batch| (batch.first_offset(), batch.last_sequence));
     let expected = (base, written.sequence + written.count - 1);
-    ensure!(last == Some(expected), "{tp}: producer {last:?} not {expected:?}, end {end}");
+    ensure!(last == Some(expected), "{tp}: producer {last:?} not {expected:?}");
     let known: Vec<Offset> = found.batches().iter().map(|batch| batch.first_offset()).collect();
     for (base, _) in model.retriable(start) {
         ensure!(
@@ -539,6 +664,23 @@ fn check_producer(tp: &TopicPartition, log: &mut Log, model: &mut Model) -> Resu
             "{tp}: a retry of the batch at {base} would not be known, only {known:?}"
         );
     }
+    Ok(())
+}
+
+fn check_transactions(tp: &TopicPartition, log: &mut Log, model: &Model) -> Result<(), Stop> {
+    if model.producers_unsure {
+        return Ok(());
+    }
+    let (start, end) = (log.log_start_offset(), log.log_end_offset());
+    let (mut expected, open) = model.transactions();
+    expected.retain(|&(_, last)| last >= start);
+    let found = log.aborted_transactions(start, end)?;
+    let found: Vec<_> = found.iter().map(|txn| (txn.first_offset, txn.last_offset)).collect();
+    ensure!(found == expected, "{tp}: aborted transactions {found:?} not {expected:?}");
+    // All there is counts as replicated, also the markers that a restart has read.
+    log.on_high_watermark(end);
+    let stable = log.last_stable_offset(end)?;
+    ensure!(stable == open.unwrap_or(end), "{tp}: stable up to {stable}, open since {open:?}");
     Ok(())
 }
 

@@ -75,7 +75,7 @@ pub struct Due {
     pub unsynced: Vec<TopicPartition>,
     /// To look at for retention: [`Log::delete_old_segments`].
     pub retention: Vec<TopicPartition>,
-    /// To remove files of: [`Log::reap`].
+    /// To move the start of, and remove files of: [`Log::reap`].
     pub reap: Vec<TopicPartition>,
 }
 
@@ -541,15 +541,26 @@ impl Manager {
             }
             // A failure has taken the directory offline and said so.
             let _ = dir.remove_doomed(now);
-            if dir.starts_moved() {
-                let _ = dir.write_starts();
-            }
             if points {
                 let _ = dir.write_recovery_points();
             }
-            due.reap.extend(dir.take_reapable());
         }
+        due.reap = self.settle_starts();
         due
+    }
+
+    /// Writes the log start offsets that have moved, durably, and says which logs can act on it: [`Log::reap`]. For
+    /// after retention; [`Manager::tick`] does it too. Blocks.
+    pub fn settle_starts(&self) -> Vec<TopicPartition> {
+        let mut settled = Vec::new();
+        for dir in self.dirs.iter().filter(|dir| !dir.is_failed()) {
+            if dir.starts_moved() {
+                // A failure has taken the directory offline and said so.
+                let _ = dir.write_starts();
+            }
+            settled.extend(dir.take_reapable());
+        }
+        settled
     }
 
     /// Ends an orderly stop. Every log was closed ([`Log::close`]) before. Blocks.

@@ -19,9 +19,9 @@
 //! [`SyncJob`] has ended well. Nothing is ever synced twice after a failure: a failed sync ends the log
 //! directory's use.
 //!
-//! A log start offset that DeleteRecords raised is durable before it is answered. One that retention raised can be seen
-//! up to a second before it is durable, and can go back after a power loss: consumers then see old records again, as with
-//! Kafka, which writes the starts of both every minute. Segments go only once the start above them is durable.
+//! A log start offset that DeleteRecords raised is durable before it is answered, and one that retention raises before
+//! anybody sees it: no power loss brings records back to consumers (Kafka writes the starts of both every minute).
+//! Segments go only once the start above them is durable.
 
 pub mod checkpoint;
 mod config;

@@ -29,6 +29,7 @@
 //! interval; damage that looks like lost sectors in between cannot be told from a lost write.
 
 use std::collections::VecDeque;
+use std::io::IoSlice;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -44,7 +45,7 @@ use super::segments::Segments;
 use super::txn_index::AbortedTxn;
 use super::validate::check_stored;
 use crate::env::File;
-use crate::env::disk::{read_exact_at, read_file};
+use crate::env::disk::{OpenMode, read_exact_at, read_file};
 use crate::types::Offset;
 use crate::wire::batch::{Batch, BatchHeader, HEADER_BYTES, LOG_OVERHEAD_BYTES};
 
@@ -110,9 +111,15 @@ pub(super) fn load(log: &mut Log, clean: bool) -> Result<(), StorageError> {
     replay_producers(log, recovered_from)?;
     if !clean {
         log.end = log.end.max(log.start);
-        // What was found above the recovery point counts as durable only when it is.
+        // What was found above the recovery point counts as durable only when it is; also what the next start will go by
+        // once the recovery point has passed it, or the segments before it are removed.
         for segment in log.segments.iter_mut().filter(|s| s.base >= recovered_from) {
             segment.unsynced = true;
+            log.also_sync.extend(segment.index_files());
+        }
+        let files = Files { disk: &**log.dir.disk(), dir: &log.path };
+        for at in snapshots(files)?.into_iter().filter(|&at| at >= recovery_point) {
+            log.also_sync.push(files.open(at, SNAPSHOT, OpenMode::Write)?);
         }
         log.distrust_names()?;
         log.sync_now()?;
@@ -204,7 +211,7 @@ fn finish_swaps(files: Files<'_>, names: &[String]) -> Result<(), StorageError> 
         if base >= min_cleaned {
             disk.remove_file(&path).at(&path)?;
         } else if kind == LOG {
-            let file = disk.open(&path, crate::env::disk::OpenMode::Read).at(&path)?;
+            let file = disk.open(&path, OpenMode::Read).at(&path)?;
             let size = file.len().at(&path)?;
             let mut next = base;
             walk_file(&file, size, base, |header, _| next = header.next_offset()).at(&path)?;
@@ -329,9 +336,13 @@ fn recover_segments(
             gone.extend(rest);
             break;
         }
-        recovered_from = recovered_from.min(segment.base);
         let outcome = recover_segment(log, &mut segment, recovery_point, &mut rest)?;
         end = outcome.end;
+        // Of a segment that was being removed and that a power loss brought back, nothing is read. The producers' snapshot
+        // behind it knows more than it does: of those in segments that did not come back, too.
+        if end > log.start || outcome.cut || rest.is_empty() {
+            recovered_from = recovered_from.min(segment.base);
+        }
         kept.push(segment);
         if outcome.cut {
             gone.extend(rest);
@@ -637,6 +648,9 @@ pub(super) fn rebuild_producers(log: &mut Log) -> Result<(), StorageError> {
 
 /// Brings the producers to the log's end: the newest usable snapshot, and every batch after it. Segments from
 /// `recovered_from` on get their index of aborted transactions anew, so the snapshot must not be above that.
+///
+/// The snapshots above it are made anew too, where segments begin: once retention has removed the segments before, they
+/// are all that is known of the producers in them.
 fn replay_producers(log: &mut Log, recovered_from: Offset) -> Result<(), StorageError> {
     let files = Files { disk: &**log.dir.disk(), dir: &log.path };
     let limit = recovered_from.min(log.end);
@@ -667,10 +681,22 @@ fn replay_producers(log: &mut Log, recovered_from: Offset) -> Result<(), Storage
     let interval = log.config.index_interval_bytes;
     recall_batches(files, &mut log.segments, interval, &mut state);
     let mut aborted: Vec<(usize, Vec<AbortedTxn>)> = Vec::new();
-    if from < log.end || recovered_from < log.end {
+    // Also a segment of which no record has survived may have an index with transactions that never were.
+    if from < log.end || recovered_from <= log.end {
         let first = log.segments.floor(from);
         for (i, segment) in log.segments.iter_mut().enumerate().skip(first) {
             let mut ended = Vec::new();
+            if segment.base > from {
+                state.advance_to(segment.base);
+                match write_snapshot(files, &state) {
+                    // Without it the log can be used all the same, until the segments before this one are removed.
+                    Err(error) if error.is_full() => {
+                        tracing::warn!(partition = %log.tp, at = segment.base, %error, "no snapshot of producers");
+                    }
+                    other => other?,
+                }
+                log.dir_dirty = true;
+            }
             let begin = if from <= segment.base {
                 Some(0)
             } else {
@@ -692,6 +718,15 @@ fn replay_producers(log: &mut Log, recovered_from: Offset) -> Result<(), Storage
     }
     log.producers = state;
     Ok(())
+}
+
+fn write_snapshot(files: Files<'_>, state: &ProducerState) -> Result<(), StorageError> {
+    let at = state.end_offset();
+    let (path, content) = (files.path(at, SNAPSHOT), state.to_bytes());
+    let file = files.open(at, SNAPSHOT, OpenMode::Create)?;
+    file.write_at(0, &[IoSlice::new(&content)]).at(&path)?;
+    file.set_len(content.len() as u64).at(&path)?;
+    file.sync().at(&path)
 }
 
 /// Brings back the batches that a snapshot leaves out, so that a late retry of one is known as such. Kafka keeps the last

@@ -113,6 +113,8 @@ pub(super) struct Segment {
     aborted: Option<Vec<AbortedTxn>>,
     /// True if entries of `aborted` found no room on the disk.
     aborted_unwritten: bool,
+    /// True while the index of aborted transactions may not be durable.
+    aborted_unsynced: bool,
     /// What a closed segment's indexes said, kept when they are not.
     max: Option<TimestampOffset>,
 }
@@ -154,6 +156,7 @@ impl Segment {
             })),
             aborted: Some(Vec::new()),
             aborted_unwritten: false,
+            aborted_unsynced: false,
             max: None,
         })
     }
@@ -180,6 +183,7 @@ impl Segment {
             indexes: None,
             aborted: None,
             aborted_unwritten: false,
+            aborted_unsynced: false,
             max: None,
         }
     }
@@ -289,7 +293,32 @@ impl Segment {
         };
         self.aborted = Some(all);
         self.aborted_unwritten = written.is_err();
+        self.aborted_unsynced = true;
         written
+    }
+
+    /// True while something of it may not be durable.
+    pub(super) fn is_dirty(&self) -> bool {
+        self.unsynced || self.aborted_unsynced
+    }
+
+    /// The files that the next sync must cover; from here on the segment counts as clean.
+    pub(super) fn take_unsynced(&mut self, files: Files<'_>) -> Result<Vec<Arc<dyn File>>, StorageError> {
+        let mut taken = Vec::new();
+        if std::mem::take(&mut self.unsynced) {
+            taken.push(self.file(files)?);
+        }
+        if std::mem::take(&mut self.aborted_unsynced)
+            && let Some(file) = files.open_if_there(self.base, TXN_INDEX)?
+        {
+            taken.push(file);
+        }
+        Ok(taken)
+    }
+
+    /// True if [`Segment::take_unsynced`] will give a file whose name may be new.
+    pub(super) fn has_unsynced_aborted(&self) -> bool {
+        self.aborted_unsynced
     }
 
     /// The aborted transactions whose markers are in this segment.
@@ -315,6 +344,7 @@ impl Segment {
     pub(super) fn set_aborted(&mut self, files: Files<'_>, all: Vec<AbortedTxn>) -> Result<(), StorageError> {
         let path = files.path(self.base, TXN_INDEX);
         if !all.is_empty() || files.disk.exists(&path) {
+            self.aborted_unsynced = true;
             self.write_aborted(files, &all)?;
         }
         self.aborted = Some(all);
@@ -673,7 +703,7 @@ impl Segment {
     pub(super) fn finish(&mut self, files: Files<'_>) -> Result<(), StorageError> {
         if let (true, Some(all)) = (self.aborted_unwritten, &self.aborted) {
             self.write_aborted(files, all)?;
-            self.aborted_unwritten = false;
+            (self.aborted_unwritten, self.aborted_unsynced) = (false, true);
         }
         let base = self.base;
         match &mut self.indexes {

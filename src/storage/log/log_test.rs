@@ -7,9 +7,9 @@ use super::*;
 use crate::env::Disk;
 use crate::env::disk::OpenMode;
 use crate::sim::disk::{Call, Fault, SimDisk};
-use crate::storage::ReadError;
 use crate::storage::manager::{Manager, ManagerConfig};
 use crate::storage::validate::{AppendOrigin, validate};
+use crate::storage::{AbortedTxn, ReadError};
 use crate::types::Rng;
 use crate::wire::batch::batches;
 use crate::wire::records::BatchBuilder;
@@ -305,10 +305,11 @@ fn retention_removes_once_the_start_is_durable() {
     assert_eq!(log.delete_old_segments(NOW, 0).unwrap(), 0, "not above the high watermark");
     let old = log.delete_old_segments(NOW, end).unwrap();
     assert!(old > 1);
-    assert!(log.log_start_offset() > 0);
     assert_eq!(log.reap(NOW).unwrap(), 0, "the checkpoint does not say so yet");
-    assert_eq!(manager.tick(NOW).reap, [tp()]);
+    assert_eq!(log.log_start_offset(), 0, "and nobody sees it before");
+    assert_eq!(manager.settle_starts(), [tp()]);
     assert_eq!(log.reap(NOW).unwrap(), 0, "what stays is not durable yet");
+    assert!(log.log_start_offset() > 0);
     log.sync_now().unwrap();
     assert_eq!(manager.tick(NOW).reap, [tp()]);
     assert_eq!(log.reap(NOW).unwrap(), old);
@@ -323,12 +324,14 @@ fn retention_removes_once_the_start_is_durable() {
 #[test]
 fn retention_by_age_takes_the_active_segment_too() {
     let disk = SimDisk::new();
-    let (_manager, mut log) = log_on(&disk, small());
+    let (manager, mut log) = log_on(&disk, small());
     fill(&mut log, 100);
     let end = log.log_end_offset();
     assert_eq!(log.delete_old_segments(NOW + 1000, end).unwrap(), 0);
     let segments = log.segment_count().unwrap();
     assert_eq!(log.delete_old_segments(NOW + 8 * 24 * 3600 * 1000, end).unwrap(), segments);
+    assert_eq!(manager.settle_starts(), [tp()]);
+    log.reap(NOW).unwrap();
     assert_eq!((log.log_start_offset(), log.log_end_offset()), (end, end));
     fill(&mut log, 1);
     assert_contiguous(&read_all(&mut log, end, 500), end, log.log_end_offset());
@@ -669,4 +672,134 @@ fn aborted_transactions_are_listed_also_after_recovery() {
     }
     let (_manager, mut log) = log_on(&disk, small());
     assert_eq!(pairs(&mut log, 0, end), expected);
+}
+
+fn append_of(log: &mut Log, producer: i64, sequence: i32, records: usize) {
+    let mut builder = BatchBuilder::new(0).producer(producer, 0, sequence);
+    for _ in 0..records {
+        builder.append(NOW, None, Some(b"a value of some length"));
+    }
+    append(log, &builder.finish()).unwrap();
+}
+
+fn producers(log: &mut Log) -> Vec<(i64, i32)> {
+    log.active_producers().unwrap().iter().map(|(id, entry)| (*id, entry.last_sequence())).collect()
+}
+
+/// Moves the log start to `start` and removes what is below it, as an upkeep of the broker does.
+fn remove_below(manager: &Manager, log: &mut Log, start: Offset) {
+    log.advance_log_start_offset(start).unwrap();
+    manager.settle_starts();
+    log.reap(NOW).unwrap();
+}
+
+#[test]
+fn a_snapshot_that_only_a_killed_process_wrote_is_synced_before_it_is_all_there_is() {
+    for seed in 0..10 {
+        let disk = SimDisk::new();
+        let (manager, mut log) = log_on(&disk, small());
+        append_of(&mut log, 1, 0, 2);
+        log.roll_now(NOW).unwrap();
+        append_of(&mut log, 2, 0, 2);
+        drop((manager, log));
+        disk.kill();
+        let (manager, mut log) = log_on(&disk, small());
+        remove_below(&manager, &mut log, 2);
+        assert_eq!(log.segment_count().unwrap(), 1);
+        log.sync_now().unwrap();
+        drop((manager, log));
+        disk.crash(&mut Rng::new(seed));
+        let (_manager, mut log) = log_on(&disk, small());
+        assert_eq!(producers(&mut log), [(1, 1), (2, 1)], "seed {seed}");
+    }
+}
+
+#[test]
+fn recovery_leaves_a_snapshot_where_retention_will_cut() {
+    for seed in 0..10 {
+        let disk = SimDisk::new();
+        let (manager, mut log) = log_on(&disk, small());
+        append_of(&mut log, 1, 0, 2);
+        log.roll_now(NOW).unwrap();
+        log.sync_now().unwrap();
+        drop((manager, log));
+        // The recovery point on disk does not know of any of it.
+        disk.crash(&mut Rng::new(seed));
+        let (manager, mut log) = log_on(&disk, small());
+        remove_below(&manager, &mut log, 2);
+        append_of(&mut log, 2, 0, 2);
+        drop((manager, log));
+        disk.crash(&mut Rng::new(seed + 100));
+        let (_manager, mut log) = log_on(&disk, small());
+        assert_eq!(producers(&mut log)[0], (1, 1), "seed {seed}");
+    }
+}
+
+#[test]
+fn a_segment_that_comes_back_while_it_is_removed_hides_no_producer() {
+    for seed in 0..40 {
+        let disk = SimDisk::new();
+        let (manager, mut log) = log_on(&disk, small());
+        for producer in 1..4 {
+            append_of(&mut log, producer, 0, 2);
+            log.roll_now(NOW).unwrap();
+        }
+        append_of(&mut log, 4, 0, 2);
+        log.sync_now().unwrap();
+        remove_below(&manager, &mut log, 6);
+        drop((manager, log));
+        disk.crash(&mut Rng::new(seed));
+        let (_manager, mut log) = log_on(&disk, small());
+        assert_eq!((log.log_start_offset(), log.log_end_offset()), (6, 8));
+        assert_eq!(producers(&mut log), [(1, 1), (2, 1), (3, 1), (4, 1)], "seed {seed}");
+    }
+}
+
+#[test]
+fn aborted_transactions_of_a_closed_segment_are_as_durable_as_their_markers() {
+    for seed in 0..10 {
+        let disk = SimDisk::new();
+        let (manager, mut log) = log_on(&disk, small());
+        let mut builder = BatchBuilder::new(0).producer(7, 0, 0).transactional();
+        builder.append(NOW, None, Some(b"v"));
+        append(&mut log, &builder.finish()).unwrap();
+        let marker = crate::wire::control::EndTxnMarker { commit: false, coordinator_epoch: 1 };
+        let input = crate::wire::control::end_txn_batch(0, -1, 7, 0, marker, NOW);
+        let mut plan =
+            validate(&input, &log.config().validate.clone(), AppendOrigin::Coordinator, NOW).unwrap();
+        log.append_as_leader(&input, &mut plan, AppendBy::coordinator(3), NOW).unwrap();
+        if seed % 2 == 0 {
+            // Else the sync before the roll covers the marker.
+            log.roll_now(NOW).unwrap();
+        }
+        log.sync_now().unwrap();
+        log.roll_now(NOW).unwrap();
+        // From here on recovery does not look at the segment any more.
+        manager.tick(NOW + 1000);
+        drop((manager, log));
+        disk.crash(&mut Rng::new(seed));
+        let (_manager, mut log) = log_on(&disk, small());
+        let found = log.aborted_transactions(0, log.log_end_offset()).unwrap();
+        assert_eq!(found.len(), 1, "seed {seed}");
+        assert_eq!((found[0].first_offset, found[0].last_offset), (0, 1));
+    }
+}
+
+#[test]
+fn an_aborted_transaction_whose_records_are_lost_is_not_listed() {
+    let disk = SimDisk::new();
+    let (manager, mut log) = log_on(&disk, small());
+    append_of(&mut log, 1, 0, 2);
+    log.roll_now(NOW).unwrap();
+    log.sync_now().unwrap();
+    drop((manager, log));
+    disk.settle();
+    disk.kill();
+    // Of the new segment, a power loss has left the index alone.
+    let path = PathBuf::from(format!("/data/t-0/{:020}.txnindex", 2));
+    let txn = AbortedTxn { producer_id: 7, first_offset: 2, last_offset: 3, last_stable_offset: 4 };
+    disk.open(&path, OpenMode::Create).unwrap().write_at(0, &[IoSlice::new(&txn.encode())]).unwrap();
+    let (_manager, mut log) = log_on(&disk, small());
+    append_of(&mut log, 7, 0, 4);
+    assert_eq!(log.aborted_transactions(0, 6).unwrap(), []);
 }

@@ -71,7 +71,7 @@ pub struct Log {
     pub(super) has_dir: bool,
     failed: bool,
     in_flight: bool,
-    dir_dirty: bool,
+    pub(super) dir_dirty: bool,
     parent_dirty: bool,
     pub(super) epochs_dirty: bool,
     /// Whether records came or went since the log was opened.
@@ -80,6 +80,8 @@ pub struct Log {
     data_noted: bool,
     generation: u32,
     pub(super) start: Offset,
+    /// What retention wants the start to be, once that is durable. Below the start where it wants nothing.
+    next_start: Offset,
     pub(super) synced: Offset,
     pub(super) end: Offset,
     unsynced_since: Ms,
@@ -138,6 +140,7 @@ impl Log {
             data_noted: false,
             generation: 0,
             start,
+            next_start: start,
             synced: end,
             end,
             unsynced_since: 0,

@@ -100,7 +100,7 @@ impl Log {
         if self.in_flight || self.is_offline() || !self.loaded {
             return None;
         }
-        let dirty_segments = self.segments.iter().any(|s| s.unsynced);
+        let dirty_segments = self.segments.iter().any(|s| s.is_dirty());
         let dirty = dirty_segments || self.dir_dirty || self.parent_dirty || !self.also_sync.is_empty();
         let epochs_dirty = self.epochs_dirty && self.has_dir;
         if !(dirty || epochs_dirty) {
@@ -109,12 +109,13 @@ impl Log {
         let mut files = std::mem::take(&mut self.also_sync);
         let cx = Files { disk: &**self.dir.disk(), dir: &self.path };
         let mut failed = None;
-        for segment in self.segments.iter_mut().filter(|s| s.unsynced) {
-            match segment.file(cx) {
-                Ok(file) => files.push(file),
+        for segment in self.segments.iter_mut().filter(|s| s.is_dirty()) {
+            // Its name may be as new as what is in it.
+            self.dir_dirty |= segment.has_unsynced_aborted();
+            match segment.take_unsynced(cx) {
+                Ok(taken) => files.extend(taken),
                 Err(error) => failed = Some(error),
             }
-            segment.unsynced = false;
         }
         if let Some(error) = failed {
             self.fail(&error);
@@ -156,7 +157,7 @@ impl Log {
         // A truncation since then has synced for itself, and what came after it was not covered.
         if done.generation == self.generation {
             self.synced = self.synced.max(done.upto);
-            let clean = self.synced == self.end && !self.segments.iter().any(|s| s.unsynced);
+            let clean = self.synced == self.end && !self.segments.iter().any(|s| s.is_dirty());
             self.unsynced_noted &= !clean;
             self.unsynced_from = self.synced;
             self.dir.note_synced(&self.tp, self.registration, self.synced, clean);

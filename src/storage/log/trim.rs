@@ -19,12 +19,13 @@ impl Log {
         self.ready()?;
         self.start = offset;
         self.epochs_dirty |= self.epochs.truncate_from_start(offset);
-        self.dir.note_start(&self.tp, self.registration, offset);
+        self.dir.note_start(&self.tp, self.registration, offset.max(self.next_start));
         Ok(true)
     }
 
-    /// Moves the log start offset over the segments that are past their retention; their files go with
-    /// [`Log::reap`]. Gives back how many segments that are.
+    /// Has the log start offset move over the segments that are past their retention: [`Log::reap`] does that, once it is
+    /// durable, and removes their files. So no reader sees a start that a power loss puts back. Gives back how many
+    /// segments that are.
     pub fn delete_old_segments(&mut self, now: Ms, high_watermark: Offset) -> Result<usize, StorageError> {
         self.ready()?;
         let counted = self.count_old(now, high_watermark);
@@ -37,12 +38,17 @@ impl Log {
         }
         let count = count.min(self.segments.len().saturating_sub(1));
         let Some(base) = self.segments.get(count).map(|segment| segment.base) else { return Ok(0) };
-        if base > self.start {
-            self.start = base;
-            self.epochs_dirty |= self.epochs.truncate_from_start(base);
-        }
-        self.dir.note_start(&self.tp, self.registration, self.start);
+        self.next_start = self.next_start.max(base).max(self.start);
+        self.dir.note_start(&self.tp, self.registration, self.next_start);
         Ok(count)
+    }
+
+    /// Moves the log start offset to where retention wants it, if that is durable.
+    fn take_next_start(&mut self, durable: Offset) {
+        if (self.start + 1..=durable).contains(&self.next_start) {
+            self.start = self.next_start;
+            self.epochs_dirty |= self.epochs.truncate_from_start(self.start);
+        }
     }
 
     fn count_old(&mut self, now: Ms, high_watermark: Offset) -> Result<usize, StorageError> {
@@ -71,23 +77,26 @@ impl Log {
                 largest_timestamp,
             });
         }
-        let count = retention::deletable(&infos, limits, self.start, high_watermark, now);
+        let start = self.start.max(self.next_start);
+        let count = retention::deletable(&infos, limits, start, high_watermark, now);
         self.segments.limit_open_files(usize::MAX);
         Ok(count)
     }
 
-    /// Removes the files of segments that lie below the log start offset *and* below what the checkpoint on
-    /// disk says of it, once the names of those that stay are durable; until then it comes up again in
+    /// Moves the log start offset to where retention wants it if the checkpoint on disk says so, and removes the files
+    /// of segments that lie below it, once the names of those that stay are durable; until then it comes up again in
     /// [`crate::storage::Manager::tick`]. They are renamed now and removed after `file.delete.delay.ms`.
     pub fn reap(&mut self, now: Ms) -> Result<usize, StorageError> {
         self.ready()?;
+        let durable = self.dir.marks(&self.tp).map_or(0, |marks| marks.durable_start);
+        self.take_next_start(durable);
         if self.in_flight || self.dir_dirty || !self.also_sync.is_empty() {
             // The segments that stay, and what was known of producers where they begin, must be durable
             // first.
             self.dir.reap_later(&self.tp);
             return Ok(0);
         }
-        let durable = self.dir.marks(&self.tp).map_or(0, |marks| marks.durable_start).min(self.start);
+        let durable = durable.min(self.start);
         let last = self.segments.len().saturating_sub(1);
         let count = (0..last).take_while(|&i| self.segments.end_of(i, self.end) <= durable).count();
         let gone = self.segments.take_front(count);

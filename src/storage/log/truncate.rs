@@ -14,7 +14,10 @@ impl Log {
         if offset >= self.end {
             return Ok(());
         }
-        if offset < self.start || self.segments.first_base().is_none_or(|base| offset < base) {
+        // What retention has written down must not end up above the end either.
+        if offset < self.start.max(self.next_start)
+            || self.segments.first_base().is_none_or(|base| offset < base)
+        {
             return self.truncate_fully_and_start_at(offset);
         }
         tracing::info!(partition = %self.tp, from = self.end, to = offset, "truncating");
@@ -42,8 +45,10 @@ impl Log {
                 segment.truncate(cx, batch.position, batch.base_offset, interval)?;
             }
             let path = cx.path(segment.base, LOG);
-            segment.file(cx)?.sync().at(&path)?;
-            segment.unsynced = false;
+            segment.unsynced = true;
+            for file in segment.take_unsynced(cx)? {
+                file.sync().at(&path)?;
+            }
         }
         self.end = end;
         self.changed = true;
@@ -103,8 +108,8 @@ impl Log {
         self.epochs.clear();
         self.epochs_dirty = true;
         self.producers.reset(offset);
-        let backwards = offset < self.start;
-        (self.start, self.synced, self.end) = (offset, offset, offset);
+        let backwards = offset < self.start.max(self.next_start);
+        (self.start, self.next_start, self.synced, self.end) = (offset, offset, offset, offset);
         self.changed = true;
         self.dir.note_start(&self.tp, self.registration, offset);
         self.dir.note_synced(&self.tp, self.registration, offset, true);
