@@ -251,6 +251,7 @@ async fn open_logs(env: &Env, config: &BrokerConfig) -> Result<Arc<LogManager>, 
         checkpoint_interval_ms: config.log_flush_offset_checkpoint_interval_ms,
         retention_interval_ms: config.log_retention_check_interval_ms,
         initial_delay_ms: config.log_initial_task_delay_ms,
+        ..ManagerConfig::default()
     };
     let (disk, dirs, now) = (Arc::clone(&env.disk), config.log_dirs.clone(), env.clock.now());
     let opened = env.tasks.run_blocking(move || LogManager::open(disk, &dirs, manager_config, now)).await;

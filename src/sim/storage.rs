@@ -240,6 +240,7 @@ impl World {
             checkpoint_interval_ms: 5000,
             retention_interval_ms: 3000,
             initial_delay_ms: 0,
+            points_per_second: 1,
         };
         let manager = Manager::open(Arc::new(self.disk.clone()), &paths, config, self.now)?;
         if manager.dirs().len() < paths.len() {

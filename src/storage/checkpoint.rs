@@ -17,6 +17,8 @@ use crate::types::{BrokerEpoch, Offset, TopicId, TopicPartition, uuid_from_base6
 
 /// Offset from which on a log must be recovered after an unclean stop.
 pub const RECOVERY_POINT: &str = "recovery-point-offset-checkpoint";
+/// Recovery points that are newer than those of that file, of the logs that were synced since; ours.
+pub const RECENT_POINTS: &str = "recovery-point-recent";
 /// Log start offsets that are not simply the first segment's.
 pub const LOG_START: &str = "log-start-offset-checkpoint";
 /// High watermarks.
@@ -54,7 +56,10 @@ fn malformed(path: &Path, why: impl Into<String>) -> StorageError {
 
 /// The entry lines of a checkpoint file; `None` if there is no file.
 pub fn read_lines(disk: &dyn Disk, path: &Path) -> Result<Option<Vec<String>>, StorageError> {
-    let Some(text) = read_text(disk, path)? else { return Ok(None) };
+    read_text(disk, path)?.map(|text| entry_lines(path, &text)).transpose()
+}
+
+fn entry_lines(path: &Path, text: &str) -> Result<Vec<String>, StorageError> {
     let mut lines = text.lines();
     match lines.next().map(str::trim) {
         Some("0") => {}
@@ -66,7 +71,7 @@ pub fn read_lines(disk: &dyn Disk, path: &Path) -> Result<Option<Vec<String>>, S
     if count != Some(entries.len()) {
         return Err(malformed(path, format!("{} entries, {count:?} announced", entries.len())));
     }
-    Ok(Some(entries))
+    Ok(entries)
 }
 
 /// The content of a checkpoint file with these entry lines.
@@ -81,8 +86,43 @@ pub fn lines_content(entries: impl ExactSizeIterator<Item = String>) -> Vec<u8> 
 
 /// Reads `topic partition offset` lines; empty if there is no file.
 pub fn read_offsets(disk: &dyn Disk, path: &Path) -> Result<Offsets, StorageError> {
+    parse_offsets(path, read_lines(disk, path)?.unwrap_or_default())
+}
+
+/// Names the content of a file.
+fn tie(content: &[u8]) -> String {
+    format!("{:08x}", crc32c::crc32c(content))
+}
+
+/// Reads [`RECENT_POINTS`] of a directory; empty unless they were written beside the [`RECOVERY_POINT`]s that are there now.
+pub fn read_recent_points(disk: &dyn Disk, dir: &Path) -> Result<Offsets, StorageError> {
+    let path = dir.join(RECENT_POINTS);
+    let (Some(text), Some(all)) = (read_text(disk, &path)?, read_text(disk, &dir.join(RECOVERY_POINT))?)
+    else {
+        return Ok(Offsets::new());
+    };
+    match text.split_once('\n') {
+        Some((tied, text)) if tied == tie(all.as_bytes()) => parse_offsets(&path, entry_lines(&path, text)?),
+        Some(_) => Ok(Offsets::new()),
+        None => Err(malformed(&path, "one line")),
+    }
+}
+
+/// Replaces [`RECENT_POINTS`], durably. `tied` is what [`write_offsets`] of the [`RECOVERY_POINT`]s gave back. Blocks.
+pub fn write_recent_points<'a>(
+    disk: &dyn Disk,
+    dir: &Path,
+    tied: &str,
+    offsets: impl ExactSizeIterator<Item = (&'a TopicPartition, Offset)>,
+) -> Result<(), StorageError> {
+    let path = dir.join(RECENT_POINTS);
+    let text = format!("{tied}\n{}", offsets_content(offsets));
+    replace_file(disk, &path, text.as_bytes()).at(&path)
+}
+
+fn parse_offsets(path: &Path, lines: Vec<String>) -> Result<Offsets, StorageError> {
     let mut offsets = Offsets::new();
-    for line in read_lines(disk, path)?.unwrap_or_default() {
+    for line in lines {
         let mut words = line.split_whitespace();
         let entry = (|| {
             let (topic, partition, offset) = (words.next()?, words.next()?, words.next()?);
@@ -96,18 +136,24 @@ pub fn read_offsets(disk: &dyn Disk, path: &Path) -> Result<Offsets, StorageErro
     Ok(offsets)
 }
 
-/// Replaces a checkpoint of offsets, durably. Blocks.
+/// Replaces a checkpoint of offsets, durably. Gives back what names its content. Blocks.
 pub fn write_offsets<'a>(
     disk: &dyn Disk,
     path: &Path,
     offsets: impl ExactSizeIterator<Item = (&'a TopicPartition, Offset)>,
-) -> Result<(), StorageError> {
+) -> Result<String, StorageError> {
+    let text = offsets_content(offsets);
+    replace_file(disk, path, text.as_bytes()).at(path)?;
+    Ok(tie(text.as_bytes()))
+}
+
+fn offsets_content<'a>(offsets: impl ExactSizeIterator<Item = (&'a TopicPartition, Offset)>) -> String {
     let mut text = format!("0\n{}\n", offsets.len());
     for (tp, offset) in offsets {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "{} {} {offset}", tp.topic, tp.partition);
     }
-    replace_file(disk, path, text.as_bytes()).at(path)
+    text
 }
 
 /// The content of `partition.metadata`.

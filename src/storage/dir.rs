@@ -48,6 +48,17 @@ struct Table {
     doomed_count: u64,
     starts_moved: bool,
     points_moved: bool,
+    /// Logs whose recovery point has moved since all of them were written down.
+    recent: BTreeSet<TopicPartition>,
+    recent_moved: bool,
+}
+
+/// What is on disk of recovery points.
+struct Points {
+    /// Names the content of the checkpoint of all of them, once this run has written it.
+    all: Option<String>,
+    /// False once it is known that there are no recent ones beside it.
+    recent: bool,
 }
 
 /// A log directory. Shared by the manager and the logs in it.
@@ -59,7 +70,7 @@ pub struct LogDir {
     logs: AtomicUsize,
     table: Mutex<Table>,
     /// Checkpoint files are written one at a time, the newest table last.
-    writing: Mutex<()>,
+    writing: Mutex<Points>,
     _lock: Option<Box<dyn LockGuard>>,
 }
 
@@ -91,7 +102,7 @@ impl LogDir {
             failed: AtomicBool::new(false),
             logs: AtomicUsize::new(0),
             table: Mutex::default(),
-            writing: Mutex::default(),
+            writing: Mutex::new(Points { all: None, recent: true }),
             _lock: Some(lock),
         })
     }
@@ -167,6 +178,7 @@ impl LogDir {
         table.with_data.remove(tp);
         table.to_reap.remove(tp);
         table.faulty.remove(tp);
+        table.recent.remove(tp);
         table.stale.insert(tp.clone());
         (table.points_moved, table.starts_moved) = (true, true);
     }
@@ -221,7 +233,10 @@ impl LogDir {
             && marks.recovery_point != recovery_point
         {
             marks.recovery_point = recovery_point;
-            table.points_moved = true;
+            (table.points_moved, table.recent_moved) = (true, true);
+            if !table.recent.contains(tp) {
+                table.recent.insert(tp.clone());
+            }
         }
     }
 
@@ -321,7 +336,7 @@ impl LogDir {
             // need not look into each directory.
             table.marks.iter().map(|(tp, m)| (tp.clone(), m.start)).collect()
         };
-        self.write(checkpoint::LOG_START, &starts)?;
+        let _content = self.write(checkpoint::LOG_START, &starts)?;
         let mut table = self.table.lock();
         for (tp, start) in starts {
             if let Some(marks) = table.marks.get_mut(&tp) {
@@ -333,19 +348,57 @@ impl LogDir {
 
     /// Writes the recovery points, durably. Blocks.
     pub fn write_recovery_points(&self) -> Result<(), StorageError> {
-        let _one_at_a_time = self.writing.lock();
+        let mut on_disk = self.writing.lock();
         let points: Vec<(TopicPartition, Offset)> = {
             let mut table = self.table.lock();
             if !table.points_moved {
                 return Ok(());
             }
-            table.points_moved = false;
+            (table.points_moved, table.recent_moved) = (false, false);
+            table.recent.clear();
             table.marks.iter().map(|(tp, m)| (tp.clone(), m.recovery_point)).collect()
         };
-        self.write(checkpoint::RECOVERY_POINT, &points)
+        // They go first: a log may have become shorter than they say.
+        if std::mem::take(&mut on_disk.recent) {
+            let path = self.path.join(checkpoint::RECENT_POINTS);
+            let removed = match self.disk.remove_file(&path) {
+                // It may be gone without that being durable: a kill came between.
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(StorageError::io(&path, e)),
+                _ => self.disk.sync_dir(&self.path).at(&self.path),
+            };
+            self.watch(removed)?;
+        }
+        on_disk.all = Some(self.write(checkpoint::RECOVERY_POINT, &points)?);
+        Ok(())
     }
 
-    fn write(&self, name: &str, offsets: &[(TopicPartition, Offset)]) -> Result<(), StorageError> {
+    /// Writes the recovery points that have moved since all of them were written, durably: what that costs follows the
+    /// logs in use. Blocks.
+    pub fn write_recent_points(&self) -> Result<(), StorageError> {
+        let mut on_disk = self.writing.lock();
+        let Some(all) = on_disk.all.clone() else {
+            drop(on_disk);
+            return self.write_recovery_points();
+        };
+        let points: Vec<(TopicPartition, Offset)> = {
+            let mut table = self.table.lock();
+            if !std::mem::take(&mut table.recent_moved) {
+                return Ok(());
+            }
+            let point =
+                |tp: &TopicPartition| table.marks.get(tp).map(|marks| (tp.clone(), marks.recovery_point));
+            table.recent.iter().filter_map(point).collect()
+        };
+        if self.is_failed() {
+            return Err(self.offline());
+        }
+        on_disk.recent = true;
+        let lines = points.iter().map(|(tp, offset)| (tp, *offset));
+        self.watch(checkpoint::write_recent_points(&*self.disk, &self.path, &all, lines))
+    }
+
+    /// Gives back what names the content.
+    fn write(&self, name: &str, offsets: &[(TopicPartition, Offset)]) -> Result<String, StorageError> {
         if self.is_failed() {
             return Err(self.offline());
         }

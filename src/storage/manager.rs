@@ -35,11 +35,9 @@ const METADATA_LOG: &str = "__cluster_metadata-0";
 /// Longest file name.
 const NAME_BYTES_MAX: usize = 255;
 
-/// Logs for which recovery points are written every second; with more of them, that much less often.
-///
-/// Until a recovery point is on disk, damage to what was synced since the last one passes for a write that power loss cut
-/// off. The file holds every log of its directory, some 40 bytes each.
-const POINTS_PER_SECOND: i64 = 1000;
+/// How often recovery points are written down, at most. Until one is on disk, damage to what was synced since the one
+/// before passes for a write that power loss cut off.
+const POINTS_INTERVAL_MS: Ms = 1000;
 
 /// Gives the settings of a topic, as far as they are known yet.
 pub type ConfigOf = Arc<dyn Fn(&str) -> Arc<LogConfig> + Send + Sync>;
@@ -54,6 +52,9 @@ pub struct ManagerConfig {
     pub retention_interval_ms: Ms,
     /// `log.initial.task.delay.ms`: after the start, retention waits as long.
     pub initial_delay_ms: Ms,
+    /// Logs for which all recovery points are written every second: the file holds every log of its directory, some 40
+    /// bytes each. With more logs it is written that much less often, and between, every second, those that have moved.
+    pub points_per_second: i64,
 }
 
 impl Default for ManagerConfig {
@@ -62,6 +63,7 @@ impl Default for ManagerConfig {
             checkpoint_interval_ms: 60_000,
             retention_interval_ms: 300_000,
             initial_delay_ms: 30_000,
+            points_per_second: 1000,
         }
     }
 }
@@ -120,6 +122,7 @@ struct State {
     recovered: BTreeMap<TopicPartition, Result<Log, StorageError>>,
     futures: Vec<PathBuf>,
     last_points: Ms,
+    last_recent: Ms,
     next_retention: Ms,
 }
 
@@ -158,6 +161,7 @@ impl Manager {
         };
         let mut state = State {
             last_points: now,
+            last_recent: now,
             next_retention: now.saturating_add(config.initial_delay_ms),
             ..State::default()
         };
@@ -208,7 +212,14 @@ impl Manager {
         let points = read(checkpoint::RECOVERY_POINT)?;
         let starts = read(checkpoint::LOG_START)?.unwrap_or_default();
         let clean = clean.is_some() && points.is_some();
-        let points = points.unwrap_or_default();
+        let mut points = points.unwrap_or_default();
+        match checkpoint::read_recent_points(&*disk, path) {
+            Ok(recent) => points.extend(recent),
+            Err(StorageError::Corrupt { path, why, .. }) => {
+                tracing::warn!(file = %path.display(), why, "checkpoint is not used");
+            }
+            Err(error) => return Err(error),
+        }
         for entry in disk.list(path).at(path)? {
             if entry.is_dir {
                 self.take_in(&dir, &entry.name, clean, &points, &starts, state)?;
@@ -518,18 +529,23 @@ impl Manager {
     pub fn tick(&self, now: Ms) -> Due {
         let mut due = Due::default();
         let logs: usize = self.dirs.iter().map(|dir| dir.partitions()).sum();
-        let points_interval_ms = self.config.checkpoint_interval_ms.min(points_interval_ms(logs));
-        let (points, retention) = {
+        let points_interval_ms = points_interval_ms(logs, self.config.points_per_second);
+        let points_interval_ms = self.config.checkpoint_interval_ms.min(points_interval_ms);
+        let (points, recent, retention) = {
             let mut state = self.state.lock();
             let points = now.saturating_sub(state.last_points) >= points_interval_ms;
             if points {
                 state.last_points = now;
             }
+            let recent = now.saturating_sub(state.last_recent) >= POINTS_INTERVAL_MS;
+            if recent {
+                state.last_recent = now;
+            }
             let retention = now >= state.next_retention;
             if retention {
                 state.next_retention = now.saturating_add(self.config.retention_interval_ms);
             }
-            (points, retention)
+            (points, recent, retention)
         };
         for dir in self.dirs.iter().filter(|dir| !dir.is_failed()) {
             for (tp, since) in dir.unsynced() {
@@ -543,6 +559,8 @@ impl Manager {
             let _ = dir.remove_doomed(now);
             if points {
                 let _ = dir.write_recovery_points();
+            } else if recent {
+                let _ = dir.write_recent_points();
             }
         }
         due.reap = self.settle_starts();
@@ -594,14 +612,14 @@ impl Manager {
         }
         let path = dir.path().join(checkpoint::HIGH_WATERMARK);
         let lines = offsets.iter().map(|(tp, &offset)| (tp, offset));
-        dir.watch(checkpoint::write_offsets(&**dir.disk(), &path, lines))
+        dir.watch(checkpoint::write_offsets(&**dir.disk(), &path, lines)).map(|_content| ())
     }
 }
 
-/// How often recovery points are written with so many logs: the file grows with them.
-fn points_interval_ms(logs: usize) -> Ms {
+/// How often all recovery points are written with so many logs.
+fn points_interval_ms(logs: usize, per_second: i64) -> Ms {
     let logs = i64::try_from(logs).unwrap_or(i64::MAX);
-    (logs.saturating_mul(1000) / POINTS_PER_SECOND).max(1000)
+    (logs.saturating_mul(1000) / per_second.max(1)).max(POINTS_INTERVAL_MS)
 }
 
 fn open_log(

@@ -21,7 +21,56 @@ fn names_of_directories() {
 
 #[test]
 fn recovery_points_are_written_every_second_where_logs_are_few() {
-    assert_eq!([0, 1, 1000, 10_000, 60_000].map(points_interval_ms), [1000, 1000, 1000, 10_000, 60_000]);
+    let intervals = [0, 1, 1000, 10_000, 60_000].map(|logs| points_interval_ms(logs, 1000));
+    assert_eq!(intervals, [1000, 1000, 1000, 10_000, 60_000]);
+}
+
+#[test]
+fn with_many_logs_those_in_use_have_their_recovery_points_on_disk_within_a_second() {
+    let disk = disk_with_logs();
+    let few = ManagerConfig { points_per_second: 1, ..ManagerConfig::default() };
+    let open = |disk: &SimDisk| {
+        let manager = Manager::open(Arc::new(disk.clone()), &[PathBuf::from("/data")], few, NOW).unwrap();
+        manager.recover_here(|_| Arc::new(LogConfig::default()));
+        manager
+    };
+    let point = |disk: &SimDisk, tp: &str| {
+        let dir = Path::new("/data");
+        let mut all = checkpoint::read_offsets(disk, &dir.join(checkpoint::RECOVERY_POINT)).unwrap();
+        all.extend(checkpoint::read_recent_points(disk, dir).unwrap());
+        all.get(&TopicPartition::new(tp, 0)).copied()
+    };
+    let append = |log: &mut Log| {
+        let mut builder = BatchBuilder::new(0);
+        builder.append(NOW, None, Some(b"v"));
+        let input = builder.finish();
+        let mut plan = validate(&input, &log.config().validate.clone(), AppendOrigin::Client, NOW).unwrap();
+        log.append_as_leader(&input, &mut plan, AppendBy::client(0), NOW).unwrap();
+        log.sync_now().unwrap();
+    };
+    let manager = open(&disk);
+    let mut a = log(&manager, "a", id_of("a"));
+    manager.tick(NOW + 3000);
+    for i in 0..2 {
+        append(&mut a);
+        manager.tick(NOW + 4000 + i * 1000);
+        assert_eq!(point(&disk, "a"), Some(2 + i));
+    }
+    // A log that becomes shorter takes all points with it.
+    a.truncate_to(1).unwrap();
+    assert_eq!(point(&disk, "a"), Some(1));
+    append(&mut a);
+    manager.tick(NOW + 6000);
+    assert_eq!(point(&disk, "a"), Some(2));
+    drop((manager, a));
+    disk.crash(&mut Rng::new(1));
+    assert_eq!(point(&disk, "a"), Some(2), "it is durable");
+    assert_eq!(log(&open(&disk), "a", id_of("a")).log_end_offset(), 2);
+    // What somebody else writes down counts, and nothing beside it.
+    let all = [(TopicPartition::new("a", 0), 1)];
+    let lines = all.iter().map(|(tp, offset)| (tp, *offset));
+    checkpoint::write_offsets(&disk, &Path::new("/data").join(checkpoint::RECOVERY_POINT), lines).unwrap();
+    assert_eq!(point(&disk, "a"), Some(1));
 }
 
 const NOW: Ms = 1_700_000_000_000;

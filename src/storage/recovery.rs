@@ -25,8 +25,9 @@
 //! entry of its index on.
 //!
 //! Below the recovery point nothing may be missing: a log that ends before it is corrupt, not short. The
-//! recovery point on disk lags behind the last sync by a second, or with very many logs by up to the checkpoint
-//! interval; damage that looks like lost sectors in between cannot be told from a lost write.
+//! recovery point on disk lags behind the last sync by a second; damage that looks like lost sectors in between cannot be
+//! told from a lost write. A mark that is durable with each sync would cost a sync of its own, and one that rides on the
+//! next append would put bytes into the log that are none of Kafka's.
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
