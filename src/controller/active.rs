@@ -138,3 +138,7 @@ impl ActiveController {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "active_test.rs"]
+mod tests;
