@@ -218,13 +218,6 @@ fn default_data_dir(environment: &Environment) -> PathBuf {
 
 /// A node that would promise more than it keeps must not start.
 fn refuse_unserved(config: &BrokerConfig) -> Result<(), CliError> {
-    if config.is_controller && config.controller_quorum_voters.is_empty() && !config.is_alone() {
-        return Err(CliError::Other(
-            "controller.quorum.bootstrap.servers with several controllers is not supported yet without \
-             controller.quorum.voters: set it to all controllers, id@host:port,..., on every node"
-                .to_owned(),
-        ));
-    }
     let secure = config.listeners.iter().find(|e| e.protocol != SecurityProtocol::Plaintext);
     secure.map_or(Ok(()), |endpoint| {
         Err(CliError::Config(ConfigError::Value {

@@ -72,6 +72,10 @@ fn quorum_voters(setup: &Setup) -> BTreeMap<i32, quorum::Voter> {
         (id, quorum::Voter { directory, endpoints: vec![(listener.clone(), host, port)] })
     };
     if config.is_controller && config.controller_quorum_voters.is_empty() {
+        if !config.is_alone() {
+            // The log says who the voters are, or they add this node to them (KIP-853).
+            return BTreeMap::new();
+        }
         let own = config.advertised_controller_listeners.first();
         let host = own.and_then(|e| e.host.clone()).unwrap_or_else(|| "localhost".to_owned());
         return BTreeMap::from([voter(config.node_id, host, own.map_or(0, |e| e.port))]);

@@ -92,7 +92,10 @@ impl Quorum {
         let part = self.leads().map_err(|_| VoterChangeError::NotLeader)?;
         let _one = part.changing.try_lock().map_err(|_| VoterChangeError::Busy)?;
         part.must_be_voter(id, directory)?;
-        part.change(ChangeMembers::RemoveVoters(BTreeSet::from([RaftId(id)])), deadline).await
+        // The broker beside it lives on the log that the controller is sent, and so goes on to.
+        let is_broker_too = self.image().brokers().get(id).is_some();
+        let change = ChangeMembers::RemoveVoters(BTreeSet::from([RaftId(id)]));
+        part.change_retaining(change, is_broker_too, deadline).await
     }
 
     /// Writes down where a voter listens now.
@@ -156,7 +159,17 @@ impl VoterPart {
         change: ChangeMembers<RaftId, Voter>,
         deadline: Instant,
     ) -> Result<(), VoterChangeError> {
-        let Ok(changed) = timeout_at(deadline, self.raft.change_membership(change, false)).await else {
+        self.change_retaining(change, false, deadline).await
+    }
+
+    /// The same; with `retain` who loses its vote is still sent the log.
+    async fn change_retaining(
+        &self,
+        change: ChangeMembers<RaftId, Voter>,
+        retain: bool,
+        deadline: Instant,
+    ) -> Result<(), VoterChangeError> {
+        let Ok(changed) = timeout_at(deadline, self.raft.change_membership(change, retain)).await else {
             return Err(VoterChangeError::TimedOut);
         };
         let error = match changed {

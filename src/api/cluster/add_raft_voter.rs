@@ -8,6 +8,7 @@ use crate::api::errors::code_and_message;
 use crate::api::{Api, On, RequestContext};
 use crate::controller::command::ApiError;
 use crate::schema::api::{AddRaftVoterRequest, AddRaftVoterResponse};
+use crate::types::ErrorCode;
 
 /// Key 80. The answer comes when the change is committed, also where the sender would be content with less.
 pub struct AddRaftVoter;
@@ -38,6 +39,11 @@ async fn add(cx: &RequestContext, request: AddRaftVoterRequest, deadline: Instan
     check_leads(cx)?;
     let id = request.voter_id;
     check_key("Add", id, request.voter_directory_id)?;
+    if cx.broker.config.is_alone() {
+        let why = "This controller was started as the only one. Name all controllers in \
+                   controller.quorum.bootstrap.servers, without controller.quorum.voters, and restart it.";
+        return Err(ApiError::new(ErrorCode::UnsupportedVersion, why));
+    }
     let listeners = request.listeners.into_iter().map(|l| (l.name, l.host, l.port));
     let voter = voter(cx, "Add", request.voter_directory_id, listeners)?;
     cx.broker.quorum.add_voter(id, voter, deadline).await.map_err(|error| of_change(cx, &error))
