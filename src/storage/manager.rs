@@ -326,7 +326,10 @@ impl Manager {
         let total: u64 = queues.iter().map(|queue| queue.len() as u64).sum();
         let done = Arc::new(AtomicU64::new(0));
         let mut workers = Vec::new();
-        for queue in queues {
+        for (dir, queue) in self.dirs.iter().zip(queues) {
+            if queue.len() > threads_per_dir {
+                self.begin_writing_out(tasks, dir);
+            }
             let threads = threads_per_dir.clamp(1, queue.len().max(1));
             let queue = Arc::new(Mutex::new(queue));
             for _ in 0..threads {
@@ -350,6 +353,16 @@ impl Manager {
             // Ends early only with the node.
             let _ = worker.await;
         }
+    }
+
+    /// Has the system write out in the background what the last run left in its memory. Each log is synced when it has been
+    /// read; reading takes the processor and that takes the disk, and neither should wait for the other log by log.
+    fn begin_writing_out(&self, tasks: &Tasks, dir: &Arc<LogDir>) {
+        let (dir, blocking) = (dir.clone(), tasks.clone());
+        tasks.spawn("log-write-out", async move {
+            // The logs' own syncs say what is durable. This only spares them the wait.
+            let _ = blocking.run_blocking(move || dir.disk().sync_all(dir.path())).await;
+        });
     }
 
     /// [`Manager::recover`] in the calling thread. Blocks.
