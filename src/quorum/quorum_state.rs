@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::env::Disk;
 use crate::env::disk::{read_file, replace_file};
-use crate::types::{NodeId, uuid_from_base64, uuid_to_base64};
+use crate::types::{Bug, NodeId, uuid_from_base64, uuid_to_base64};
 
 use super::types::{RaftId, Vote};
 
@@ -59,6 +59,9 @@ pub(super) fn read(disk: &dyn Disk, dir: &Path, me: NodeId) -> io::Result<Option
 
 /// Writes the vote and waits until it is on disk.
 pub(super) fn write(disk: &dyn Disk, dir: &Path, vote: &Vote, directory: Uuid) -> io::Result<()> {
+    if Bug::ForgetsVote.is_planted() {
+        return Ok(());
+    }
     let node = vote.leader_id.voted_for.0;
     let (leader, voted) = if vote.committed { (node, -1) } else { (-1, node) };
     // Kafka names the directory only of a vote that is still open.

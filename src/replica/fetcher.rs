@@ -445,12 +445,19 @@ impl Fetcher {
                     partition.name(),
                     self.leader
                 );
-                match partition.followed_view(following.leader_epoch()) {
-                    Ok(view) => following.append_failed(AppendFailure::Refused, view, now),
-                    Err(_not_following) => {
-                        self.followed.remove(&key);
-                    }
-                }
+                self.try_again(key, now);
+            }
+            Err(FollowError::NoRoom) => self.try_again(key, now),
+        }
+    }
+
+    /// Fetches from the end of the log as it is, after a while.
+    fn try_again(&mut self, key: Key, now: Ms) {
+        let Some(Followed { partition, following }) = self.followed.get_mut(&key) else { return };
+        match partition.followed_view(following.leader_epoch()) {
+            Ok(view) => following.append_failed(AppendFailure::Refused, view, now),
+            Err(_not_following) => {
+                self.followed.remove(&key);
             }
         }
     }

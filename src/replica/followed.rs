@@ -19,6 +19,8 @@ pub(super) enum FollowError {
     NotFollowing,
     /// What came does not continue the log, or is damaged.
     Refused(storage::AppendError),
+    /// There is no room on the disk. Nothing was changed, and the same may work later.
+    NoRoom,
     /// The disk has failed; the partition is offline.
     Disk,
 }
@@ -135,6 +137,9 @@ impl Partition {
     }
 
     fn failed(&self, state: &mut State, fault: &StorageError) -> FollowError {
+        if fault.is_full() && !state.log().is_offline() {
+            return FollowError::NoRoom;
+        }
         self.went_offline(state, fault);
         FollowError::Disk
     }

@@ -9,7 +9,7 @@
 //! Invariant: nothing is fetched from an offset whose predecessor the leader has not been asked about in this leader epoch,
 //! but for logs that know no epoch at all, which are cut back to the high watermark first.
 
-use crate::types::{ErrorCode, LeaderEpoch, Ms, Offset};
+use crate::types::{Bug, ErrorCode, LeaderEpoch, Ms, Offset};
 
 /// The first wait after a failure; each one that follows is twice as long. A leader that has not heard yet of its election
 /// hears of it within milliseconds.
@@ -153,7 +153,8 @@ impl Following {
             Phase::AwaitMetadata => Next::AwaitMetadata,
             _ if now < self.due_at => Next::WaitUntil(self.due_at),
             Phase::Fetching => {
-                Next::Fetch { offset: self.offset, last_fetched_epoch: self.last_epoch.unwrap_or(-1) }
+                let last_epoch = self.last_epoch.filter(|_| !Bug::NoTruncation.is_planted());
+                Next::Fetch { offset: self.offset, last_fetched_epoch: last_epoch.unwrap_or(-1) }
             }
             Phase::AskEpochEnd(epoch) => Next::EpochEnd { epoch },
             Phase::AskBounds => Next::Bounds,

@@ -15,7 +15,7 @@
 
 use crate::config::topic::Durability;
 use crate::metadata::{Brokers, Partition as Registration};
-use crate::types::{BrokerEpoch, ErrorCode, LeaderEpoch, Ms, NodeId, Offset};
+use crate::types::{BrokerEpoch, Bug, ErrorCode, LeaderEpoch, Ms, NodeId, Offset};
 
 /// An offset that nobody has told yet.
 const UNKNOWN: Offset = -1;
@@ -46,6 +46,7 @@ impl Local {
     /// How far the leader itself counts for the high watermark.
     pub fn counted(self, durability: Durability) -> Offset {
         match durability {
+            Durability::Fsync if Bug::CountsUnsynced.is_planted() => self.log_end,
             Durability::Fsync => self.synced,
             Durability::Replicated => self.log_end,
         }
@@ -113,6 +114,7 @@ impl Follower {
     /// How far it counts for the high watermark.
     fn counted(&self, durability: Durability) -> Offset {
         match (durability, self.synced) {
+            (Durability::Fsync, Some(_)) if Bug::CountsUnsynced.is_planted() => self.log_end,
             (Durability::Fsync, Some(synced)) => synced.min(self.log_end),
             (Durability::Fsync, None) | (Durability::Replicated, _) => self.log_end,
         }
@@ -315,6 +317,9 @@ impl Leader {
         let mut lowest = local.counted(rules.durability);
         for follower in &self.followers {
             let counted = follower.counted(rules.durability);
+            if Bug::AcksWithoutFollowers.is_planted() || self.is_dropped_early(follower.node) {
+                continue;
+            }
             if counted < lowest
                 && (self.isr.may_contain(follower.node)
                     || (follower.is_caught_up(local.log_end, rules, now) && may_join(follower, brokers)))
@@ -323,6 +328,12 @@ impl Leader {
             }
         }
         (lowest >= 0).then_some(lowest)
+    }
+
+    /// A bug: true of a replica that the leader wants to be without, before the controller has agreed.
+    fn is_dropped_early(&self, node: NodeId) -> bool {
+        Bug::HighWatermarkFromProposedIsr.is_planted()
+            && matches!(&self.isr, Isr::PendingShrink { staying, .. } if !staying.contains(&node))
     }
 
     /// That `node` holds a replica: else `UNKNOWN_LEADER_EPOCH` for one that names the epoch, since it knows of an assignment
@@ -511,7 +522,9 @@ fn may_join(follower: &Follower, brokers: &Brokers) -> bool {
     brokers.get(follower.node).is_some_and(|broker| {
         !broker.fenced
             && !broker.in_controlled_shutdown
-            && (follower.broker_epoch == -1 || follower.broker_epoch == broker.epoch)
+            && (follower.broker_epoch == -1
+                || follower.broker_epoch == broker.epoch
+                || Bug::IsrWithoutBrokerEpoch.is_planted())
     })
 }
 

@@ -21,7 +21,8 @@ use crate::metadata::Partition as Registration;
 use crate::storage::validate::{AppendOrigin, ValidateError, validate};
 use crate::storage::{self, AppendBy, FileSlice, Log, ReadError, StorageError};
 use crate::types::{
-    BrokerEpoch, ErrorCode, LeaderEpoch, Ms, NodeId, Offset, PartitionIndex, ProducerId, TopicId, TopicName,
+    BrokerEpoch, Bug, ErrorCode, LeaderEpoch, Ms, NodeId, Offset, PartitionIndex, ProducerId, TopicId,
+    TopicName,
 };
 
 /// How much of an append a client wants to be told: the `acks` of a produce.
@@ -684,6 +685,9 @@ impl State {
     /// The offset before which everything may be read.
     pub(super) fn readable_end(&mut self, isolation: Isolation) -> Result<Offset, ErrorCode> {
         match isolation {
+            Isolation::ReadUncommitted if Bug::ReadsAboveHighWatermark.is_planted() => {
+                Ok(self.log().log_end_offset())
+            }
             Isolation::ReadUncommitted => Ok(self.high_watermark),
             Isolation::ReadCommitted => {
                 let high_watermark = self.high_watermark;

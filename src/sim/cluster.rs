@@ -21,7 +21,7 @@ use super::node::{Machine, PORT, host_name, power_is_lost};
 use super::route::Place;
 use super::runner::{Clients, FAULT_PATIENCE, Outcome, PROGRESS, by_itself, check_all, progress, runtime};
 use super::workload::in_sync;
-use crate::types::{NodeId, Rng, uuid_to_base64};
+use crate::types::{Bug, NodeId, Rng, uuid_to_base64};
 
 /// How long the start of a node may take once all is healed, in virtual time.
 const START: Duration = Duration::from_secs(120);
@@ -32,7 +32,8 @@ const START_AGAIN: Duration = Duration::from_millis(300);
 
 /// Runs what `options` say. The calling thread is used alone; it must not be within a runtime.
 pub fn run(options: &ClusterOptions) -> Outcome {
-    runtime(options.base.seed).block_on(async {
+    Bug::plant(options.bug);
+    let outcome = runtime(options.base.seed).block_on(async {
         let clock = Arc::new(SimClock::new());
         let model = Model::new(&options.base, clock, true);
         let mut cluster = Cluster::new(options, &model);
@@ -49,7 +50,9 @@ pub fn run(options: &ClusterOptions) -> Outcome {
             counts: model.counts(),
             trace: model.trace(),
         }
-    })
+    });
+    Bug::plant(None);
+    outcome
 }
 
 /// A machine of the cluster.
@@ -224,6 +227,10 @@ impl Member {
 
     /// Starts the node unless it runs, for good.
     async fn start(&mut self) -> Result<(), String> {
+        // A log that could not be written is out of use until the node starts again, which the node notices late.
+        if self.may_fail && timeout(FAULT_PATIENCE, self.machine.failed()).await.is_ok() {
+            self.kill().await;
+        }
         if !self.machine.is_running() {
             let started = self.machine.start_within(START).await;
             started.map_err(|why| format!("node {} does not start: {why}", self.id))?;

@@ -1,7 +1,7 @@
 //! What a run of a whole cluster does, drawn from one seed.
 
 use super::options::Options;
-use crate::types::{Ms, NodeId, Rng};
+use crate::types::{Bug, Ms, NodeId, Rng};
 
 /// The number of the first fault's earliest moment, in milliseconds after all nodes serve.
 const CALM_MS: u64 = 500;
@@ -125,6 +125,8 @@ pub struct ClusterOptions {
     pub scripts: Vec<Vec<Step>>,
     /// What befalls the network.
     pub links: Vec<LinkStep>,
+    /// A bug that the run must find.
+    pub bug: Option<Bug>,
 }
 
 impl ClusterOptions {
@@ -150,6 +152,7 @@ impl ClusterOptions {
             skews: (0..nodes).map(|_| rng.below(1_200_000) as Ms - 600_000).collect(),
             scripts: vec![Vec::new(); nodes as usize],
             links: Vec::new(),
+            bug: None,
         };
         let span = 2_000 + rng.below(10_000);
         for _ in 0..2 + rng.below(7) {
@@ -159,6 +162,12 @@ impl ClusterOptions {
         options.scripts.iter_mut().for_each(|script| script.sort_by_key(|step| step.at));
         options.links.sort_by_key(|step| step.at);
         options
+    }
+
+    /// The same with a bug.
+    pub fn with_bug(mut self, bug: Bug) -> ClusterOptions {
+        self.bug = Some(bug);
+        self
     }
 
     fn node(&self, rng: &mut Rng) -> NodeId {

@@ -48,8 +48,10 @@ impl Outcome {
     /// The one command that does the same again.
     pub fn command(&self) -> String {
         let sabotage = self.options.sabotage.map(|s| format!(" --sabotage {s:?}")).unwrap_or_default();
+        let bug = self.cluster.as_ref().and_then(|cluster| cluster.bug);
+        let bug = bug.map(|bug| format!(" --bug {bug:?}")).unwrap_or_default();
         let cluster = if self.cluster.is_some() { " --cluster" } else { "" };
-        format!("cargo dev sim{cluster} --seed {}{sabotage}", self.options.seed)
+        format!("cargo dev sim{cluster} --seed {}{sabotage}{bug}", self.options.seed)
     }
 }
 

@@ -336,7 +336,11 @@ impl LogDir {
             // need not look into each directory.
             table.marks.iter().map(|(tp, m)| (tp.clone(), m.start)).collect()
         };
-        let _content = self.write(checkpoint::LOG_START, &starts)?;
+        if let Err(fault) = self.write(checkpoint::LOG_START, &starts) {
+            // Where there was only no room it is tried again.
+            self.table.lock().starts_moved |= fault.is_full();
+            return Err(fault);
+        }
         let mut table = self.table.lock();
         for (tp, start) in starts {
             if let Some(marks) = table.marks.get_mut(&tp) {

@@ -4,6 +4,7 @@
 
 mod error_code;
 mod ids;
+mod planted;
 mod rng;
 
 pub use error_code::ErrorCode;
@@ -11,6 +12,7 @@ pub use ids::{
     BrokerEpoch, LeaderEpoch, NodeId, Offset, PartitionIndex, ProducerEpoch, ProducerId, TopicId, TopicName,
     TopicPartition, uuid_from_base64, uuid_to_base64,
 };
+pub use planted::Bug;
 pub use rng::Rng;
 
 /// Milliseconds since the Unix epoch, or a span of milliseconds. -1 often means "none" on the wire.

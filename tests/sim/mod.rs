@@ -1,5 +1,7 @@
 //! The simulator: seeds of every day, sameness of runs, and proof that the checkers find what is broken.
 
+mod cluster;
+
 use ottla::sim::options::Options;
 use ottla::sim::runner::{Outcome, run};
 use ottla::sim::sabotage::Sabotage;

@@ -6,6 +6,7 @@ use ottla::sim::cluster_options::ClusterOptions;
 use ottla::sim::options::Options;
 use ottla::sim::sabotage::Sabotage;
 use ottla::sim::{cluster, runner};
+use ottla::types::Bug;
 
 /// How many lines of the trace of a failed run are shown.
 const TRACE_LINES: usize = 60;
@@ -28,6 +29,9 @@ pub(crate) struct Args {
     /// Runs clusters of several nodes
     #[arg(long, conflicts_with = "sabotage")]
     cluster: bool,
+    /// Plants a bug in every node of the cluster, to see whether it is found
+    #[arg(long, value_parser = bug, requires = "cluster")]
+    bug: Option<Bug>,
     /// Shows all that happened in each run
     #[arg(long)]
     trace: bool,
@@ -43,6 +47,12 @@ fn sabotage(name: &str) -> Result<Sabotage, String> {
     let kinds = Sabotage::ALL.map(|kind| format!("{kind:?}"));
     let at = kinds.iter().position(|kind| kind == name);
     at.map(|at| Sabotage::ALL[at]).ok_or_else(|| format!("one of {}", kinds.join(", ")))
+}
+
+fn bug(name: &str) -> Result<Bug, String> {
+    let kinds = Bug::ALL.map(|kind| format!("{kind:?}"));
+    let at = kinds.iter().position(|kind| kind == name);
+    at.map(|at| Bug::ALL[at]).ok_or_else(|| format!("one of {}", kinds.join(", ")))
 }
 
 /// -> whether every run went well
@@ -65,7 +75,8 @@ pub(crate) fn run(args: &Args) -> bool {
         if let Some(sabotage) = args.sabotage {
             options = options.with_sabotage(sabotage);
         }
-        let of_cluster = args.cluster.then(|| ClusterOptions::from_seed(seed));
+        let of_cluster =
+            args.cluster.then(|| ClusterOptions { bug: args.bug, ..ClusterOptions::from_seed(seed) });
         let shown = of_cluster.as_ref().map_or_else(|| format!("{options:#?}"), |all| format!("{all:#?}"));
         if runs == 1 {
             println!("{shown}");

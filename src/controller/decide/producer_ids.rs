@@ -1,7 +1,7 @@
 //! Blocks of producer ids (KIP-730).
 
 use crate::schema::metadata::ProducerIdsRecord;
-use crate::types::{BrokerEpoch, ErrorCode, NodeId};
+use crate::types::{BrokerEpoch, Bug, ErrorCode, NodeId};
 
 use super::super::command::{ApiError, Reply};
 use super::{Decision, Facts};
@@ -22,6 +22,7 @@ pub(super) fn allocate(
             "Exhausted all producerIds as the next block's end producerId has exceeded the int64 type limit",
         ));
     };
+    let next_producer_id = if Bug::ReusedProducerIds.is_planted() { first } else { next_producer_id };
     let record = ProducerIdsRecord { broker_id, broker_epoch, next_producer_id };
     Ok(Decision { records: vec![record.into()], reply: Reply::ProducerIds { first, count: BLOCK } })
 }
