@@ -307,7 +307,7 @@ fn recover_segments(
     let of_use = |s: &Segment| s.size > 0 || s.base == first_base || Some(s.base) == last_base;
     let (of_use, mut gone): (Vec<Segment>, Vec<Segment>) = segments.into_iter().partition(of_use);
     let mut rest = VecDeque::from(of_use);
-    let mut recovered_from = Offset::MAX;
+    let (mut recovered_from, mut walked) = (Offset::MAX, None);
     while let Some(mut segment) = rest.pop_front() {
         if let Some(next) = rest.front().filter(|next| next.base <= recovery_point) {
             let (next_base, next_is_empty) = (next.base, next.size == 0);
@@ -341,14 +341,19 @@ fn recover_segments(
         end = outcome.end;
         // Of a segment that was being removed and that a power loss brought back, nothing is read. The producers' snapshot
         // behind it knows more than it does: of those in segments that did not come back, too.
-        if end > log.start || outcome.cut || rest.is_empty() {
+        if end > log.start {
             recovered_from = recovered_from.min(segment.base);
         }
+        walked = Some(segment.base);
         kept.push(segment);
         if outcome.cut {
             gone.extend(rest);
             break;
         }
+    }
+    // The last one is written to again, wherever it ends.
+    if let Some(last) = kept.last().filter(|last| walked == Some(last.base)) {
+        recovered_from = recovered_from.min(last.base);
     }
     log.end = end.max(log.start);
     log.segments = Segments::from_ordered(kept);
