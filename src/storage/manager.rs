@@ -118,7 +118,10 @@ struct Entry {
 struct State {
     /// Logs on disk that nobody has asked for.
     found: BTreeMap<TopicPartition, Entry>,
-    /// Of these, the ones that recovery has opened, or what it failed with.
+    /// Logs in other log directories that have the name of one that was found, and another topic's id: one of the topics
+    /// is gone.
+    namesakes: Vec<(TopicPartition, TopicId, Entry)>,
+    /// Of those found, the ones that recovery has opened, or what it failed with.
     recovered: BTreeMap<TopicPartition, Result<Log, StorageError>>,
     futures: Vec<PathBuf>,
     last_points: Ms,
@@ -264,12 +267,22 @@ impl Manager {
                     recovery_point: point.unwrap_or(0),
                     start,
                 };
-                if let Some(other) = state.found.insert(tp.clone(), entry) {
-                    return Err(StorageError::Corrupt {
-                        path,
-                        position: 0,
-                        why: format!("{tp} is in {} too", other.dir.path().display()),
-                    });
+                let Some(other) = state.found.get(&tp) else {
+                    state.found.insert(tp, entry);
+                    return Ok(());
+                };
+                let id_in = |path: &Path| checkpoint::read_partition_metadata(&**dir.disk(), path);
+                let other_path = other.dir.path().join(name);
+                match (id_in(&path)?, id_in(&other_path)?) {
+                    (Some(id), Some(other_id)) if id != other_id => {
+                        let (here, there) = (path.display(), other_path.display());
+                        tracing::warn!("{here} and {there} are of topics of one name, {id} and {other_id}");
+                        state.namesakes.push((tp, id, entry));
+                    }
+                    _ => {
+                        let why = format!("{tp} is in {} too", other.dir.path().display());
+                        return Err(StorageError::Corrupt { path, position: 0, why });
+                    }
                 }
             }
         }
@@ -413,6 +426,9 @@ impl Manager {
         let path = entry.dir.path().join(tp.to_string());
         let on_disk = entry.dir.watch(checkpoint::read_partition_metadata(&**entry.dir.disk(), &path))?;
         if let Some(found) = on_disk.filter(|&found| found != topic_id) {
+            if self.take_namesake(tp, found, topic_id) {
+                return self.log(tp, topic_id, config, preferred);
+            }
             return Err(StorageError::TopicId { path, found, expected: topic_id });
         }
         let recovered = self.state.lock().recovered.remove(tp);
@@ -424,6 +440,21 @@ impl Manager {
         log.set_topic_id(topic_id, on_disk.is_none())?;
         self.state.lock().found.remove(tp);
         Ok(log)
+    }
+
+    /// Lets the log of this name that has the topic id `wanted` take the place of the one found, which has `found`. False
+    /// if there is none.
+    fn take_namesake(&self, tp: &TopicPartition, found: TopicId, wanted: TopicId) -> bool {
+        let mut state = self.state.lock();
+        let Some(at) = state.namesakes.iter().position(|(name, id, _)| name == tp && *id == wanted) else {
+            return false;
+        };
+        let (_, _, namesake) = state.namesakes.swap_remove(at);
+        state.recovered.remove(tp);
+        if let Some(other) = state.found.insert(tp.clone(), namesake) {
+            state.namesakes.push((tp.clone(), found, other));
+        }
+        true
     }
 
     fn choose(&self, preferred: Option<&Path>) -> Result<Arc<LogDir>, StorageError> {
@@ -511,6 +542,27 @@ impl Manager {
                 Err(error) => tracing::error!("log in {} cannot be set aside: {error}", path.display()),
             }
         }
+        let namesakes = std::mem::take(&mut self.state.lock().namesakes);
+        for (tp, id, entry) in namesakes {
+            if entry.dir.is_failed() || wanted(&tp, Some(id)) {
+                self.state.lock().namesakes.push((tp, id, entry));
+                continue;
+            }
+            match take_name(&entry, &tp, unique()) {
+                Ok(to) => {
+                    let (from, to) = (entry.dir.path().join(tp.to_string()), to.display());
+                    tracing::warn!(
+                        "log in {} is of no topic here (id {id}) and renamed to {to}",
+                        from.display()
+                    );
+                    count += 1;
+                    if !renamed.iter().any(|other| Arc::ptr_eq(other, &entry.dir)) {
+                        renamed.push(entry.dir);
+                    }
+                }
+                Err(error) => tracing::error!("{tp} of topic {id} cannot be set aside: {error}"),
+            }
+        }
         for dir in renamed {
             // A failure has taken the directory offline and said so; without the sync, the next start does it again.
             let _ = sync_names(&dir);
@@ -531,9 +583,7 @@ impl Manager {
             state.found.remove(tp)
         };
         let Some(entry) = entry else { return Ok(None) };
-        entry.dir.unregister(tp);
-        entry.dir.discount_log();
-        let to = rename_dir(&entry.dir, tp, unique, "stray")?;
+        let to = take_name(&entry, tp, unique)?;
         Ok(Some((entry.dir, to)))
     }
 
@@ -652,6 +702,13 @@ fn open_log(
         log.start = first.unwrap_or(0);
     }
     Ok(log)
+}
+
+/// Gives the directory of a log that nobody uses a name with `-stray`.
+fn take_name(entry: &Entry, tp: &TopicPartition, unique: Uuid) -> Result<PathBuf, StorageError> {
+    entry.dir.unregister(tp);
+    entry.dir.discount_log();
+    rename_dir(&entry.dir, tp, unique, "stray")
 }
 
 fn rename_dir(

@@ -203,3 +203,43 @@ fn checkpoints_go_on_saying_what_they_said_of_logs_that_are_not_opened_yet() {
     let a = log(&open(&disk), "a", id_of("a"));
     assert_eq!((a.log_start_offset(), a.log_end_offset()), (1, 1), "what was deleted stays so");
 }
+
+#[test]
+fn of_two_logs_of_one_name_each_topic_has_its_own() {
+    for wanted in ["x", "y"] {
+        let disk = SimDisk::new();
+        let paths = [PathBuf::from("/d0"), PathBuf::from("/d1")];
+        let open = |disk: &SimDisk, paths: &[PathBuf]| {
+            let manager =
+                Manager::open(Arc::new(disk.clone()), paths, ManagerConfig::default(), NOW).unwrap();
+            manager.recover_here(|_| Arc::new(LogConfig::default()));
+            manager
+        };
+        // Each was made while the other directory could not be used.
+        for (path, topic) in paths.iter().zip(["x", "y"]) {
+            let manager = open(&disk, std::slice::from_ref(path));
+            let mut log = log(&manager, "a", id_of(topic));
+            let mut builder = BatchBuilder::new(0);
+            builder.append(NOW, None, Some(b"v"));
+            let input = builder.finish();
+            let mut plan =
+                validate(&input, &log.config().validate.clone(), AppendOrigin::Client, NOW).unwrap();
+            log.append_as_leader(&input, &mut plan, AppendBy::client(0), NOW).unwrap();
+            log.sync_now().unwrap();
+            drop((manager, log));
+            disk.kill();
+        }
+        let manager = open(&disk, &paths);
+        let log = log(&manager, "a", id_of(wanted));
+        assert_eq!(log.log_end_offset(), 1);
+        let own = if wanted == "x" { "/d0" } else { "/d1" };
+        assert_eq!(log.log_dir().path(), Path::new(own));
+        let aside = manager.set_strays_aside(|_, id| id == Some(id_of(wanted)), || Uuid::from_u128(1));
+        assert_eq!(aside, 1);
+        for path in &paths {
+            let is_own = path == Path::new(own);
+            let names = disk.list(path).unwrap().into_iter().filter(|entry| entry.is_dir);
+            assert!(names.map(|entry| entry.name).all(|name| name.ends_with("-stray") != is_own));
+        }
+    }
+}
