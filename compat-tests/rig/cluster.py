@@ -74,8 +74,8 @@ class Cluster:
 
         admin = KafkaAdminClient(bootstrap_servers=self.bootstrap.split(","))
         try:
-            quorum = admin.describe_metadata_quorum()
-            return self.node(quorum["leader_id"] if isinstance(quorum, dict) else quorum.leader_id)
+            [topic] = admin.describe_metadata_quorum()["topics"]
+            return self.node(topic["partitions"][0]["leader_id"])
         finally:
             admin.close()
 

@@ -23,7 +23,7 @@ impl Api for BrokerRegistration {
             Ok(epoch) => BrokerRegistrationResponse::default().with_broker_epoch(epoch),
             Err(error) => {
                 // The answer has no words.
-                tracing::info!(broker = id, "a broker was not registered: {error}");
+                tracing::debug!(broker = id, "a broker was not registered: {error}");
                 BrokerRegistrationResponse::default().with_error_code(error.code.code())
             }
         }
