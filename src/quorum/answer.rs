@@ -108,7 +108,11 @@ impl Quorum {
                 return Err(ErrorCode::InvalidRequest);
             }
         }
-        part.raft.append_entries(asked).await.map_err(|_| ErrorCode::UnknownServerError)
+        let answer = part.raft.append_entries(asked).await.map_err(|_| ErrorCode::UnknownServerError)?;
+        if !matches!(answer, super::types::AppendResponse::HigherVote(_)) {
+            part.heard.send_if_modified(|heard| !std::mem::replace(heard, true));
+        }
+        Ok(answer)
     }
 
     /// Takes a piece of a leader's snapshot, and installs the snapshot with the last one.

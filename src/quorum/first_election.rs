@@ -2,7 +2,8 @@
 //!
 //! A node that has just started has heard no leader whose time must run out first. So it asks at once, by pre-votes, whether
 //! the others would elect it, one voter after another: where a leader is at work they would not, and nothing changes; where
-//! all have started anew, there is a leader as soon as a majority is up.
+//! all have started anew, there is a leader as soon as a majority is up. Whom a node took for the leader before it ended
+//! says nothing.
 
 use std::time::Duration;
 
@@ -16,17 +17,23 @@ use crate::env::Env;
 const TURN: Duration = Duration::from_millis(100);
 
 impl Quorum {
-    /// Has this node ask for its election, in turns with the others, until some leader is known.
+    /// Has this node ask for its election, in turns with the others, until it leads or some leader has spoken to it.
     pub(super) fn spawn_first_election(&self, env: &Env) {
         let quorum = self.clone();
         env.tasks.spawn("metadata-quorum-first-election", async move {
             let Some(part) = quorum.voter() else { return };
             let (before, after) = part.turns();
-            let mut leadership = quorum.leadership.clone();
+            let (mut leadership, mut heard) = (quorum.leadership.clone(), part.heard.subscribe());
             let mut wait = TURN * (before + 1);
             loop {
-                let known = leadership.wait_for(|l| l.leader.is_some());
-                if timeout(wait, known).await.is_ok() || part.raft.trigger().elect(true).await.is_err() {
+                let is_led = async {
+                    tokio::select! {
+                        biased;
+                        _heard = heard.wait_for(|heard| *heard) => {}
+                        _leads = leadership.wait_for(|l| l.is_me) => {}
+                    }
+                };
+                if timeout(wait, is_led).await.is_ok() || part.raft.trigger().elect(true).await.is_err() {
                     return;
                 }
                 wait = TURN * (before + 1 + after);

@@ -238,6 +238,8 @@ struct VoterPart {
     log: LogStore,
     links: Arc<Links>,
     reception: Reception,
+    /// True once a leader has spoken to this node since its start.
+    heard: watch::Sender<bool>,
     /// Who fetches without a vote, by id and directory.
     observers: Mutex<BTreeMap<(NodeId, Uuid), Seen>>,
     /// A leader that has not heard from a majority for so long gives out nothing.
@@ -299,6 +301,7 @@ impl Quorum {
             log,
             links,
             reception: Reception::default(),
+            heard: watch::Sender::new(false),
             observers: Mutex::default(),
             silence_max: Duration::from_millis(config.fetch_timeout_ms),
             changing: tokio::sync::Mutex::default(),

@@ -2,7 +2,7 @@
 
 use crate::config::property::properties;
 
-const ONE_NODE: &str = "nodes of a cluster do not talk to each other yet";
+const ONE_NODE: &str = "how long an attempt to reach another node takes is fixed";
 
 properties! {
     /// Listeners, connections, sockets.

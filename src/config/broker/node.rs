@@ -66,7 +66,7 @@ properties! {
     "process.roles", List, Required, MembersNonEmpty(&["broker", "controller"]), High, ReadOnly;
     /// How long a node waits for the answer to a request of its own.
     "request.timeout.ms", Int, Is("30000"), Any, High, ReadOnly,
-        ignored: "nodes of a cluster do not talk to each other yet";
+        ignored: "each kind of call between nodes has a time of its own";
     /// Longest time that starting may take before the node gives up.
     "server.max.startup.time.ms", Long, Is("9223372036854775807"), AtLeast(0), Medium, ReadOnly, internal;
     /// Whether versions that are not final are offered.
