@@ -266,7 +266,8 @@ def test_a_group_survives_its_coordinator(whole, name):
     again = Consumer(config)
     offsets = again.committed([TopicPartition(topic, p) for p in range(3)], 30)
     again.close()
-    assert sum(p.offset for p in offsets) == 200
+    # A partition that got no record has no offset.
+    assert sum(max(0, p.offset) for p in offsets) == 200
     coordinator.start()
 
 
