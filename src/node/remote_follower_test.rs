@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use kafka_protocol::messages::TopicName;
+use kafka_protocol::protocol::StrBytes;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -19,6 +21,11 @@ use crate::replica::{
     Acks, Append, FetcherSettings, FollowerIdentity, PartitionSettings, ProduceWaitSlot, ReplicaManager,
     remote_endpoints,
 };
+use crate::schema::api::fetch_request::{FetchPartition, FetchTopic};
+use crate::schema::api::produce_request::{PartitionProduceData, TopicProduceData};
+use crate::schema::api::{FetchRequest, ProduceRequest, ProduceResponse};
+use crate::schema::messages::ListOffsetsRequest;
+use crate::schema::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use crate::schema::metadata::{
     ConfigRecord, MetadataRecord, PartitionRecord, RegisterBrokerRecord, TopicRecord,
 };
@@ -150,6 +157,80 @@ fn a_follower_in_another_process_copies_what_is_appended_and_says_what_is_synced
         follower.create_topic(node, "followed too", 56);
         let took = append_to_all(node, "followed too").await;
         assert!(took < Duration::from_millis(250), "the fetch that waited has ended: {took:?}");
+        // So is it told of records that were deleted.
+        let leader = node.broker.replicas.partition("followed", 0).expect("the leader's replica");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let began = Instant::now();
+        assert_eq!(leader.delete_records(20).map(|deleted| deleted.low_watermark), Ok(0));
+        assert_eq!(leader.deleted_everywhere(20).await, Ok(20));
+        assert!(began.elapsed() < Duration::from_millis(250), "it took {:?}", began.elapsed());
+        assert_eq!(partition.log_offsets(), (20, 21));
+        follower.tasks.kill();
+        follower.tasks.ended().await;
+    });
+}
+
+#[test]
+fn without_a_lease_nothing_is_acknowledged_nor_told_to_clients() {
+    on_a_node(|machine, mut client| async move {
+        let node = machine.node().expect("the node runs");
+        let follower = Follower::start(node, &machine.net);
+        let registration = RegisterBrokerRecord {
+            broker_id: FOLLOWER,
+            broker_epoch: EPOCH,
+            fenced: false,
+            ..RegisterBrokerRecord::default()
+        };
+        follower.publish(node, &[registration.into()]);
+        follower.identity.broker_epoch.store(EPOCH - 1, Ordering::Release);
+        follower.create_topic(node, "followed", 55);
+        let produce = |topic: &str, acks: i16| {
+            let mut batch = BatchBuilder::new(0);
+            batch.append(1_700_000_000_000, None, Some(b"value"));
+            let data = PartitionProduceData::default().with_records(Some(batch.finish().into()));
+            let name = TopicName(StrBytes::from_string(topic.to_owned()));
+            let topic = TopicProduceData::default().with_name(name).with_partition_data(vec![data]);
+            ProduceRequest::default().with_acks(acks).with_timeout_ms(30_000).with_topic_data(vec![topic])
+        };
+        let error = |response: &ProduceResponse| response.responses[0].partition_responses[0].error_code;
+        let no_leader = ErrorCode::NotLeaderOrFollower.code();
+        let lease = node.broker.replicas.lease();
+        lease.extend(Instant::now() + Duration::from_secs(2));
+        let answer = client.call(9, &produce("t", 1)).await.expect("an answer");
+        assert_eq!(error(&answer), 0);
+        // Appended while the lease held, and on every disk when it holds no more.
+        let id = client.send(9, &produce("followed", -1)).await.expect("it is sent");
+        let partition = node.broker.replicas.partition("followed", 0).expect("the partition");
+        while partition.log_offsets().1 == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        follower.identity.broker_epoch.store(EPOCH, Ordering::Release);
+        let answer = client.receive::<ProduceRequest>(9, id).await.expect("an answer");
+        assert_eq!((error(&answer), partition.high_watermark()), (no_leader, 1));
+        for acks in [1, -1] {
+            let answer = client.call(9, &produce("t", acks)).await.expect("an answer");
+            assert_eq!(error(&answer), no_leader);
+        }
+        let name = || TopicName(StrBytes::from_static_str("t"));
+        let wanted = ListOffsetsPartition { timestamp: -1, ..ListOffsetsPartition::default() };
+        let topic = ListOffsetsTopic { name: name(), partitions: vec![wanted] };
+        let list = ListOffsetsRequest { replica_id: (-1).into(), topics: vec![topic], ..Default::default() };
+        let answer = client.call(5, &list).await.expect("an answer");
+        assert_eq!(answer.topics[0].partitions[0].error_code, no_leader);
+        let wanted = FetchPartition::default().with_partition_max_bytes(1 << 20);
+        let topic = FetchTopic::default().with_topic(name()).with_partitions(vec![wanted]);
+        let fetch = FetchRequest::default()
+            .with_replica_id((-1).into())
+            .with_session_epoch(-1)
+            .with_max_bytes(1 << 20)
+            .with_topics(vec![topic]);
+        let answer = client.call(11, &fetch).await.expect("an answer");
+        assert_eq!(answer.responses[0].partitions[0].error_code, no_leader);
+        lease.extend(Instant::now() + Duration::from_secs(60));
+        assert_eq!(error(&client.call(9, &produce("t", -1)).await.expect("an answer")), 0);
+        let answer = client.call(11, &fetch).await.expect("an answer");
+        assert_eq!(answer.responses[0].partitions[0].error_code, 0);
         follower.tasks.kill();
         follower.tasks.ended().await;
     });

@@ -32,6 +32,8 @@ fn bytes_from_the_start(partition: &Arc<Partition>) -> u32 {
         last_fetched_epoch: -1,
         waiter: None,
         follower: None,
+        from_any_replica: false,
+        rack: None,
     };
     partition.read(&read).records_len()
 }

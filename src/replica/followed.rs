@@ -64,7 +64,7 @@ impl Partition {
         state.following(epoch)?;
         if !took.records.is_empty() {
             match state.log().append_as_follower(took.records, now) {
-                Ok(_appended) => {}
+                Ok(_appended) => state.unseen_bytes += took.records.len() as i64,
                 Err(storage::AppendError::Fault(fault)) => return Err(self.failed(&mut state, &fault)),
                 Err(refused) => return Err(FollowError::Refused(refused)),
             }
@@ -158,10 +158,8 @@ impl State {
     fn take_over(&mut self, high_watermark: Offset, log_start: Offset) -> Result<(), StorageError> {
         let (start, end) = (self.log().log_start_offset(), self.log().log_end_offset());
         let to = high_watermark.min(end);
-        if to > self.high_watermark {
-            self.high_watermark = to;
-            self.log().on_high_watermark(to);
-        }
+        // Consumers may be reading here (KIP-392).
+        self.advance_high_watermark(to, None);
         let log_start = log_start.min(self.high_watermark);
         if log_start > start {
             match self.log().advance_log_start_offset(log_start) {

@@ -346,6 +346,25 @@ impl Leader {
         }
     }
 
+    /// The in-sync follower among those that `fits`, from which `offset` can be read, with the largest log end; of several
+    /// the one that was caught up last.
+    pub fn readable_follower(&self, offset: Offset, fits: impl Fn(NodeId) -> bool) -> Option<NodeId> {
+        let readable = self.followers.iter().filter(|f| {
+            self.isr.committed().contains(&f.node)
+                && f.log_end >= offset
+                && (0..=offset).contains(&f.log_start)
+                && fits(f.node)
+        });
+        readable.max_by_key(|f| (f.log_end, f.caught_up_at, std::cmp::Reverse(f.node))).map(|f| f.node)
+    }
+
+    /// The first offset that no replica has deleted, of `own_start` and of the followers that run.
+    pub fn low_watermark(&self, own_start: Offset, brokers: &Brokers) -> Offset {
+        let runs = |node| brokers.get(node).is_some_and(|broker| !broker.fenced);
+        let starts = self.followers.iter().filter(|f| runs(f.node)).map(|f| f.log_start);
+        starts.fold(own_start, Offset::min)
+    }
+
     /// Takes in a fetch. Only for one that has found the follower's log to be a prefix of this one; who diverges has not told
     /// anything yet. `NOT_LEADER_OR_FOLLOWER` if it comes from an earlier life of the broker (KIP-903).
     pub fn on_fetch(

@@ -150,6 +150,28 @@ fn with_fsync_a_replica_counts_what_is_on_its_disk() {
 }
 
 #[test]
+fn consumers_are_sent_to_the_follower_in_their_rack_that_has_most() {
+    let mut script = Script::new(&[1, 2, 3], RULES, 10);
+    let anywhere = |_| true;
+    assert_eq!(script.leader.readable_follower(0, anywhere), None, "nobody has fetched yet");
+    script.fetches(2, 8);
+    script.fetches(3, 9);
+    assert_eq!(script.leader.readable_follower(5, anywhere), Some(3));
+    assert_eq!(script.leader.readable_follower(5, |node| node == 2), Some(2));
+    assert_eq!(script.leader.readable_follower(9, |node| node == 2), None, "it is not there yet");
+    script.fetches(2, 9);
+    assert_eq!(
+        script.leader.readable_follower(9, anywhere),
+        Some(2),
+        "the lower id, where nothing else tells"
+    );
+    assert_eq!(script.leader.low_watermark(4, script.image.brokers()), 0);
+    let out = Registration { partition_epoch: 8, ..registration(&[1, 3], 5, 8) };
+    script.leader.update(&out);
+    assert_eq!(script.leader.readable_follower(9, anywhere), Some(3), "who is out of sync may lag behind");
+}
+
+#[test]
 fn news_of_a_sync_may_overtake_the_fetch() {
     let mut script = Script::new(&[1, 2], FSYNC, 12);
     assert_eq!(script.fetches_synced(2, 10, Some(10)), 10);

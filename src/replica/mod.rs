@@ -43,7 +43,7 @@ pub use partition::{
     Acks, Append, AppendError, Appended, FollowerRead, Isolation, Partition, PartitionRead, Read,
 };
 pub use purgatory::{FetchWaiter, ProduceWait, ProduceWaitSlot};
-pub use queries::{OffsetAt, OffsetQuery};
+pub use queries::{Deleted, OffsetAt, OffsetQuery};
 pub use remote_leader::{FollowerIdentity, remote_endpoints};
 pub use roles::SettingsOf;
 pub use session_shards::ShardedSessions;

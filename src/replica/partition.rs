@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use parking_lot::{Mutex, MutexGuard};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::leader::{AfterAnswer, Altered, FollowerFetch, Leader, Local, Proposal, Rules};
 use super::purgatory::{FetchWaiter, ProduceWaitSlot, WaitingFetches, WaitingProduces};
@@ -133,6 +133,10 @@ pub struct Read<'a> {
     pub waiter: Option<&'a Arc<FetchWaiter>>,
     /// Set if a follower reads, which does so to the end of the log.
     pub follower: Option<FollowerRead>,
+    /// True for a consumer that may read from followers (KIP-392): one whose fetch has a place for the rack.
+    pub from_any_replica: bool,
+    /// The consumer's rack, where consumers are to be sent to replicas in their racks.
+    pub rack: Option<&'a str>,
 }
 
 /// What a follower says of itself with a read.
@@ -167,6 +171,8 @@ pub struct PartitionRead {
     pub current_leader: Option<(NodeId, LeaderEpoch)>,
     /// Aborted transactions in the range, for a reader of committed records: producer id and first offset.
     pub aborted: Option<Vec<(ProducerId, Offset)>>,
+    /// Which replica the consumer should read from instead (KIP-392).
+    pub preferred_replica: Option<NodeId>,
     /// The records.
     pub records: Option<FileSlice>,
 }
@@ -182,6 +188,7 @@ impl PartitionRead {
             diverging_epoch: None,
             current_leader: None,
             aborted: None,
+            preferred_replica: None,
             records: None,
         }
     }
@@ -193,7 +200,7 @@ impl PartitionRead {
 
     /// True if it says something that must not wait for more data.
     pub fn is_urgent(&self) -> bool {
-        self.error.is_err() || self.diverging_epoch.is_some()
+        self.error.is_err() || self.diverging_epoch.is_some() || self.preferred_replica.is_some()
     }
 }
 
@@ -204,6 +211,8 @@ pub struct Partition {
     topic_id: TopicId,
     index: PartitionIndex,
     pub(super) settings: ArcSwap<PartitionSettings>,
+    /// Tells those who wait until every replica has deleted records of each fetch of a follower.
+    pub(super) starts: Notify,
     pub(super) state: Mutex<State>,
 }
 
@@ -213,10 +222,10 @@ pub(super) struct State {
     pub(super) role: Role,
     pub(super) high_watermark: Offset,
     /// Bytes appended since the high watermark moved last.
-    unseen_bytes: i64,
+    pub(super) unseen_bytes: i64,
     fetches: WaitingFetches,
     /// Followers that wait for the end of the log to move.
-    follower_fetches: WaitingFetches,
+    pub(super) follower_fetches: WaitingFetches,
     /// Produces that wait for the high watermark.
     produces: WaitingProduces,
     /// Produces that wait for a sync which `flush.messages` made due.
@@ -277,7 +286,8 @@ impl Partition {
             sync_notices: None,
         };
         let settings = ArcSwap::from_pointee(settings);
-        Arc::new(Partition { shared, topic, topic_id, index, settings, state: Mutex::new(state) })
+        let (starts, state) = (Notify::new(), Mutex::new(state));
+        Arc::new(Partition { shared, topic, topic_id, index, settings, starts, state })
     }
 
     /// A fetch gave up waiting here.
@@ -326,6 +336,10 @@ impl Partition {
         let checked = validate(records, &settings.log.validate, append.origin, append.now);
         let mut state = self.state.lock();
         let epoch = state.leadership()?;
+        // What coordinators append is for all replicas, and safe without a lease.
+        if append.origin != AppendOrigin::Coordinator {
+            self.shared.lease.check()?;
+        }
         let mut plan = checked?;
         let rules = self.rules(&settings);
         if let Role::Leader(leader) = &state.role
@@ -467,9 +481,22 @@ impl Partition {
         state.log.take()
     }
 
-    /// Reads as the leader. A follower's read tells how far the follower is.
+    /// Reads as the leader; for consumers that may read from followers (KIP-392), also as a follower. A follower's read tells
+    /// how far the follower is.
     pub fn read(self: &Arc<Self>, read: &Read<'_>) -> PartitionRead {
         let mut state = self.state.lock();
+        // Followers are answered without a lease: what they have makes nothing readable that could be lost.
+        if read.follower.is_none()
+            && matches!(state.role, Role::Leader(_))
+            && let Err(no_lease) = self.shared.lease.check()
+        {
+            return PartitionRead::failed(no_lease);
+        }
+        if let Some(node) = read.rack.and_then(|rack| self.preferred_replica(&state, rack, read.offset))
+            && state.check_leader_epoch(read.current_leader_epoch).is_ok()
+        {
+            return state.only_says(node);
+        }
         let mut found = state.read(read);
         if let Some(follower) = &read.follower
             && follower.is_first
@@ -493,6 +520,20 @@ impl Partition {
             }
         }
         found
+    }
+
+    /// The in-sync follower in `rack` to which a consumer at `offset` is to be sent, as Kafka's rack-aware selector chooses:
+    /// none if this broker is in the rack itself, and else the one that has most.
+    fn preferred_replica(&self, state: &State, rack: &str, offset: Offset) -> Option<NodeId> {
+        let Role::Leader(leader) = &state.role else { return None };
+        let brokers = self.shared.brokers.load();
+        let is_there = |node| {
+            brokers.get(node).is_some_and(|b| !b.fenced && b.rack.as_ref().is_some_and(|at| **at == *rack))
+        };
+        if is_there(self.shared.node_id) {
+            return None;
+        }
+        leader.readable_follower(offset, is_there)
     }
 
     /// Takes in what a follower has said with a read that found its log to be a prefix of this one.
@@ -519,6 +560,7 @@ impl Partition {
         }
         self.follower_moved(state, follower.node);
         found.high_watermark = state.high_watermark;
+        self.starts.notify_waiters();
     }
 
     /// Draws the conclusions from news of a follower: a higher high watermark, or one more replica in sync.
@@ -615,10 +657,14 @@ impl Partition {
 
     /// Takes new settings into use, from the next append on.
     pub(super) fn set_settings(&self, settings: PartitionSettings) {
-        if let Some(log) = &mut self.state.lock().log {
+        let mut state = self.state.lock();
+        if let Some(log) = &mut state.log {
             log.set_config(Arc::clone(&settings.log));
         }
+        let rules = self.rules(&settings);
         self.settings.store(Arc::new(settings));
+        // Fewer in-sync replicas may be enough now.
+        self.advance(&mut state, &rules);
     }
 
     /// Follows the high watermark. The sender goes away when the partition is not led here any more.
@@ -651,6 +697,16 @@ impl Partition {
     }
 }
 
+/// That who asks does not believe in another epoch than there is; -1 believes nothing (KIP-320).
+fn check_epoch(believed: LeaderEpoch, epoch: LeaderEpoch) -> Result<(), ErrorCode> {
+    match believed {
+        -1 => Ok(()),
+        older if older < epoch => Err(ErrorCode::FencedLeaderEpoch),
+        newer if newer > epoch => Err(ErrorCode::UnknownLeaderEpoch),
+        _ => Ok(()),
+    }
+}
+
 /// What a fault of the disk is to a client.
 pub(super) fn fault_code(fault: &StorageError) -> ErrorCode {
     tracing::error!("a log cannot be read: {fault}");
@@ -661,11 +717,21 @@ impl State {
     /// That this broker leads, and that who asks does not believe in another epoch; -1 believes nothing (KIP-320).
     pub(super) fn check_leader_epoch(&self, believed: LeaderEpoch) -> Result<(), ErrorCode> {
         let epoch = self.leadership().map_err(|refused| refused.code)?;
-        match believed {
-            -1 => Ok(()),
-            older if older < epoch => Err(ErrorCode::FencedLeaderEpoch),
-            newer if newer > epoch => Err(ErrorCode::UnknownLeaderEpoch),
-            _ => Ok(()),
+        check_epoch(believed, epoch)
+    }
+
+    /// What a leader answers that sends a consumer to another replica: no records, and where its log is.
+    fn only_says(&mut self, preferred: NodeId) -> PartitionRead {
+        match self.readable_end(Isolation::ReadCommitted) {
+            Err(error) => PartitionRead::failed(error),
+            Ok(last_stable_offset) => PartitionRead {
+                error: ErrorCode::None,
+                high_watermark: self.high_watermark,
+                last_stable_offset,
+                log_start_offset: self.log().log_start_offset(),
+                preferred_replica: Some(preferred),
+                ..PartitionRead::failed(ErrorCode::None)
+            },
         }
     }
 
@@ -697,7 +763,13 @@ impl State {
     }
 
     fn read(&mut self, read: &Read<'_>) -> PartitionRead {
-        if let Err(error) = self.check_leader_epoch(read.current_leader_epoch) {
+        let may_read = match self.role {
+            Role::NotLeader { epoch, .. } if read.from_any_replica && read.follower.is_none() => {
+                check_epoch(read.current_leader_epoch, epoch)
+            }
+            _ => self.check_leader_epoch(read.current_leader_epoch),
+        };
+        if let Err(error) = may_read {
             return PartitionRead::failed(error);
         }
         if let (Some(follower), Role::Leader(leader)) = (&read.follower, &self.role)
@@ -717,6 +789,7 @@ impl State {
             diverging_epoch: None,
             current_leader: None,
             aborted: None,
+            preferred_replica: None,
             records: None,
         };
         if read.last_fetched_epoch >= 0 {
@@ -800,7 +873,7 @@ impl State {
     }
 
     /// Produces that it passes end with `failed`, if set.
-    fn advance_high_watermark(&mut self, to: Offset, failed: Option<ErrorCode>) {
+    pub(super) fn advance_high_watermark(&mut self, to: Offset, failed: Option<ErrorCode>) {
         if to <= self.high_watermark {
             return;
         }

@@ -1,13 +1,18 @@
 //! What else one can ask a partition: offsets by time, ends of epochs, producers, sizes.
 
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::partition::{Isolation, Partition, Role, fault_code};
+use super::partition::{Isolation, Partition, Role, State, fault_code};
 use crate::storage::dir::LogDir;
 use crate::storage::producer_state::ProducerEntry;
 use crate::storage::{FileSlice, ReadError, StorageError, TimestampFound};
 use crate::types::{ErrorCode, LeaderEpoch, Ms, Offset, ProducerId};
+
+/// How long after it has not changed the low watermark is looked at again.
+const LOW_WATERMARK_LOOK: Duration = Duration::from_millis(200);
 
 /// Which offset is wanted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -51,6 +56,15 @@ impl From<TimestampFound> for OffsetAt {
 impl OffsetAt {
     /// What an answer says where there is no such record.
     pub const UNKNOWN: OffsetAt = OffsetAt { offset: -1, timestamp: -1, leader_epoch: -1 };
+}
+
+/// What a leader has deleted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Deleted {
+    /// Everything below was to be deleted.
+    pub to: Offset,
+    /// The first offset that no replica which runs has deleted; -1 while that of some is not known.
+    pub low_watermark: Offset,
 }
 
 impl Partition {
@@ -133,19 +147,54 @@ impl Partition {
         state.log().end_offset_for_epoch(epoch).map_err(|fault| fault_code(&fault))
     }
 
-    /// Raises the log start offset to `before`, or to the high watermark where that is -1. Gives back the log start
-    /// offset (the "low watermark" with one replica), once it is durable: what was deleted stays so after a power loss.
-    /// Blocks for the disk.
-    pub fn delete_records(&self, before: Offset) -> Result<Offset, ErrorCode> {
-        let (start, dir) = self.raise_log_start_offset(before)?;
+    /// Raises the log start offset to `before`, or to the high watermark where that is -1. Returns once that is durable
+    /// here: what was deleted stays so after a power loss. Blocks for the disk.
+    pub fn delete_records(&self, before: Offset) -> Result<Deleted, ErrorCode> {
+        let (deleted, dir) = self.raise_log_start_offset(before)?;
         // Requests that come together share one write.
         dir.write_starts().map_err(|fault| fault_code(&fault))?;
-        Ok(start)
+        Ok(deleted)
     }
 
-    fn raise_log_start_offset(&self, before: Offset) -> Result<(Offset, Arc<LogDir>), ErrorCode> {
+    /// Waits until every replica that runs begins at `to` or behind it, and gives back the low watermark. An error if this
+    /// broker does not lead any more.
+    pub async fn deleted_everywhere(&self, to: Offset) -> Result<Offset, ErrorCode> {
+        loop {
+            let mut changed = pin!(self.starts.notified());
+            // Before the look, so that no change is missed.
+            changed.as_mut().enable();
+            let low_watermark = self.low_watermark()?;
+            if low_watermark >= to {
+                return Ok(low_watermark);
+            }
+            // That a broker is gone, and holds nothing up any more, is not told here.
+            let _changed_or_time_to_look = tokio::time::timeout(LOW_WATERMARK_LOOK, changed).await;
+        }
+    }
+
+    /// The first offset that no replica which runs has deleted.
+    fn low_watermark(&self) -> Result<Offset, ErrorCode> {
         let mut state = self.lock();
         state.check_leader_epoch(-1)?;
+        self.low_watermark_in(&mut state)
+    }
+
+    fn low_watermark_in(&self, state: &mut State) -> Result<Offset, ErrorCode> {
+        let own_start = state.log().log_start_offset();
+        match &state.role {
+            Role::Leader(leader) => Ok(leader.low_watermark(own_start, &self.shared.brokers.load())),
+            Role::NotLeader { .. } | Role::Offline | Role::Gone(_) => Err(ErrorCode::NotLeaderOrFollower),
+        }
+    }
+
+    fn raise_log_start_offset(&self, before: Offset) -> Result<(Deleted, Arc<LogDir>), ErrorCode> {
+        let mut state = self.lock();
+        state.check_leader_epoch(-1)?;
+        self.shared.lease.check()?;
+        let cleanup = self.settings().log.cleanup;
+        if cleanup.compact && !cleanup.delete {
+            return Err(ErrorCode::PolicyViolation);
+        }
         let to = if before == -1 { state.high_watermark } else { before };
         if to < 0 || to > state.high_watermark {
             return Err(ErrorCode::OffsetOutOfRange);
@@ -154,7 +203,10 @@ impl Partition {
             ReadError::OffsetOutOfRange { .. } => ErrorCode::OffsetOutOfRange,
             ReadError::Fault(fault) => fault_code(&fault),
         })?;
-        Ok((state.log().log_start_offset(), Arc::clone(state.log().log_dir())))
+        // Followers that wait take the start over now.
+        state.follower_fetches.wake_all();
+        let deleted = Deleted { to, low_watermark: self.low_watermark_in(&mut state)? };
+        Ok((deleted, Arc::clone(state.log().log_dir())))
     }
 
     /// Producers that the log remembers.

@@ -358,6 +358,8 @@ impl InMemory {
                 current_leader_epoch: from.leader_epoch,
                 last_fetched_epoch: from.last_fetched_epoch,
                 waiter: Some(waiter),
+                from_any_replica: false,
+                rack: None,
                 follower: Some(FollowerRead {
                     node: self.me,
                     broker_epoch,
@@ -665,6 +667,8 @@ async fn who_is_no_replica_or_believes_in_another_epoch_is_refused() {
             current_leader_epoch,
             last_fetched_epoch: 0,
             waiter: None,
+            from_any_replica: false,
+            rack: None,
             follower: Some(follower),
         })
     };
@@ -715,5 +719,118 @@ async fn a_partition_that_is_new_does_not_wait_for_the_fetch_under_way() {
     let wait = wait.into_wait().expect("there are followers to wait for");
     tokio::time::timeout(DEADLINE, wait.done()).await.unwrap();
     assert!(began.elapsed() < Duration::from_millis(200), "it took {:?}", began.elapsed());
+    cluster.stop().await;
+}
+
+/// A read as consumers make it.
+fn consumer_read(offset: Offset, from_any_replica: bool) -> Read<'static> {
+    Read {
+        offset,
+        bytes_max: 1 << 20,
+        whole_batch: true,
+        isolation: Isolation::ReadUncommitted,
+        current_leader_epoch: -1,
+        last_fetched_epoch: -1,
+        waiter: None,
+        follower: None,
+        from_any_replica,
+        rack: None,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_leader_that_was_stopped_for_too_long_does_nothing_as_a_leader() {
+    let cluster = Cluster::with_partition(Durability::Fsync, 2);
+    let manager = Arc::clone(&cluster.state.lock().hosts[&1].manager);
+    let lease = manager.lease();
+    lease.extend(Instant::now() + Duration::from_secs(2));
+    assert_eq!(cluster.produce(1, "a").await, Ok(0));
+    assert_eq!(cluster.partition(1).read(&consumer_read(0, true)).error, ErrorCode::None);
+    let mut wait = ProduceWaitSlot::default();
+    cluster.append(1, "appended in time", &mut wait).unwrap();
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(cluster.produce(1, "b").await, Err(ErrorCode::NotLeaderOrFollower));
+    assert_eq!(cluster.partition(1).read(&consumer_read(0, true)).error, ErrorCode::NotLeaderOrFollower);
+    assert_eq!(cluster.partition(1).delete_records(1), Err(ErrorCode::NotLeaderOrFollower));
+    // Followers go on, and what coordinators wait for comes.
+    cluster.until("the followers", |cluster| cluster.partition(2).log_offsets().1 == 2).await;
+    cluster.until("the high watermark", |cluster| cluster.partition(1).high_watermark() == 2).await;
+    lease.extend(Instant::now() + Duration::from_secs(2));
+    assert_eq!(cluster.produce(1, "c").await, Ok(2));
+    assert_eq!(cluster.partition(1).read(&consumer_read(0, false)).error, ErrorCode::None);
+    cluster.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn deleting_records_waits_for_the_followers_that_run() {
+    let cluster = Cluster::with_partition(Durability::Fsync, 1);
+    for i in 0..5 {
+        cluster.produce(1, &format!("{i}")).await.unwrap();
+    }
+    cluster.until_equal().await;
+    let partition = cluster.partition(1);
+    let deleted = partition.delete_records(2).unwrap();
+    assert_eq!((deleted.to, deleted.low_watermark), (2, 0), "the followers have everything still");
+    let low_watermark = tokio::time::timeout(DEADLINE, partition.deleted_everywhere(2)).await;
+    assert_eq!(low_watermark.unwrap(), Ok(2));
+    for node in 1..=3 {
+        assert_eq!(cluster.partition(node).log_offsets().0, 2);
+    }
+    // One that cannot be reached is waited for until it counts as gone.
+    cluster.state.lock().cut_off.push(3);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let deleted = partition.delete_records(-1).unwrap();
+    assert_eq!(deleted.to, 5);
+    let waiting = tokio::time::timeout(Duration::from_secs(2), partition.deleted_everywhere(5)).await;
+    assert!(waiting.is_err(), "3 runs, as far as is known");
+    cluster.crash(3, false).await;
+    let low_watermark = tokio::time::timeout(DEADLINE, partition.deleted_everywhere(5)).await;
+    assert_eq!(low_watermark.unwrap(), Ok(5));
+    assert_eq!(partition.delete_records(6), Err(ErrorCode::OffsetOutOfRange));
+    cluster.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn consumers_may_read_from_followers_what_the_followers_know_to_be_safe() {
+    let cluster = Cluster::with_partition(Durability::Fsync, 2);
+    cluster.produce(1, "a").await.unwrap();
+    cluster.until_equal().await;
+    let follower = cluster.partition(2);
+    assert_eq!(follower.read(&consumer_read(0, false)).error, ErrorCode::NotLeaderOrFollower);
+    let found = follower.read(&consumer_read(0, true));
+    assert_eq!((found.error, found.high_watermark), (ErrorCode::None, 1));
+    assert!(found.records_len() > 0);
+    let believes = |epoch| Read { current_leader_epoch: epoch, ..consumer_read(0, true) };
+    assert_eq!(follower.read(&believes(0)).error, ErrorCode::None);
+    assert_eq!(follower.read(&believes(1)).error, ErrorCode::UnknownLeaderEpoch);
+    // Who waits there is woken when the follower hears that more is safe.
+    let waiter = FetchWaiter::new();
+    let mut woken = Box::pin(waiter.woken());
+    woken.as_mut().enable();
+    waiter.arm(1);
+    let found = follower.read(&Read { waiter: Some(&waiter), ..consumer_read(1, true) });
+    assert_eq!((found.error, found.records_len()), (ErrorCode::None, 0));
+    cluster.produce(1, "b").await.unwrap();
+    tokio::time::timeout(DEADLINE, woken).await.unwrap();
+    assert!(follower.read(&consumer_read(1, true)).records_len() > 0);
+    cluster.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn fewer_in_sync_replicas_are_enough_as_soon_as_the_topic_says_so() {
+    let cluster = Cluster::with_partition(Durability::Fsync, 2);
+    cluster.produce(1, "a").await.unwrap();
+    cluster.state.lock().cut_off.extend([2, 3]);
+    let mut wait = ProduceWaitSlot::default();
+    cluster.append(1, "b", &mut wait).unwrap();
+    cluster.until("a smaller in-sync set", |cluster| cluster.isr() == [1]).await;
+    assert_eq!(cluster.produce(1, "c").await, Err(ErrorCode::NotEnoughReplicas));
+    assert_eq!(cluster.partition(1).high_watermark(), 1);
+    let settings = PartitionSettings { min_insync_replicas: 1, ..cluster.settings.clone() };
+    cluster.partition(1).set_settings(settings);
+    let wait = wait.into_wait().expect("it waited for the followers");
+    tokio::time::timeout(DEADLINE, wait.done()).await.unwrap();
+    assert_eq!(wait.failures(), []);
+    assert_eq!(cluster.produce(1, "c").await, Ok(2));
     cluster.stop().await;
 }

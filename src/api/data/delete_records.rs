@@ -1,6 +1,13 @@
 //! DeleteRecords: raises log start offsets (KIP-107).
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+
+use crate::api::internal_topics::is_internal;
 use crate::api::{Api, On, RequestContext};
+use crate::replica::{Deleted, Partition};
 use crate::schema::api::delete_records_response::{DeleteRecordsPartitionResult, DeleteRecordsTopicResult};
 use crate::schema::api::{DeleteRecordsRequest, DeleteRecordsResponse};
 use crate::types::ErrorCode;
@@ -16,35 +23,62 @@ impl Api for DeleteRecords {
     const ON: On = On::Broker;
 
     async fn handle(cx: &RequestContext, request: DeleteRecordsRequest) -> DeleteRecordsResponse {
-        let mut response = DeleteRecordsResponse::default();
+        let deadline = Instant::now() + Duration::from_millis(request.timeout_ms.max(0) as u64);
+        // All leaders delete before it is waited for any follower.
+        let mut topics = Vec::with_capacity(request.topics.len());
         for topic in request.topics {
             let found = cx.broker.replicas.topic(&topic.name);
-            let mut results = Vec::with_capacity(topic.partitions.len());
+            let mut outcomes = Vec::with_capacity(topic.partitions.len());
             for wanted in topic.partitions {
                 let partition = match &found {
+                    _ if is_internal(&topic.name) => Err(ErrorCode::InvalidTopicException),
                     None => Err(ErrorCode::UnknownTopicOrPartition),
                     Some(topic) => topic.partition(wanted.partition_index),
                 };
-                let deleted = match partition {
+                let outcome = match partition {
                     Ok(partition) => {
-                        partition.settled().await;
-                        let work = move || partition.delete_records(wanted.offset);
-                        let done = cx.broker.tasks.run_blocking(work).await;
-                        done.unwrap_or(Err(ErrorCode::NotLeaderOrFollower))
+                        let deleted = delete(cx, &partition, wanted.offset).await;
+                        deleted.map(|deleted| (partition, deleted))
                     }
                     Err(error) => Err(error),
                 };
-                let result =
-                    DeleteRecordsPartitionResult::default().with_partition_index(wanted.partition_index);
-                results.push(match deleted {
-                    Ok(low_watermark) => result.with_low_watermark(low_watermark),
-                    Err(error) => result.with_low_watermark(-1).with_error_code(error.code()),
-                });
+                outcomes.push((wanted.partition_index, outcome));
             }
-            response
-                .topics
-                .push(DeleteRecordsTopicResult::default().with_name(topic.name).with_partitions(results));
+            topics.push((topic.name, outcomes));
+        }
+        let mut response = DeleteRecordsResponse::default();
+        for (name, outcomes) in topics {
+            let mut results = Vec::with_capacity(outcomes.len());
+            for (index, outcome) in outcomes {
+                let result = DeleteRecordsPartitionResult::default().with_partition_index(index);
+                let (low_watermark, error) = match outcome {
+                    Ok((partition, deleted)) => everywhere(&partition, deleted, deadline).await,
+                    Err(error) => (-1, error),
+                };
+                results.push(result.with_low_watermark(low_watermark).with_error_code(error.code()));
+            }
+            let topic = DeleteRecordsTopicResult::default().with_name(name).with_partitions(results);
+            response.topics.push(topic);
         }
         response
+    }
+}
+
+async fn delete(cx: &RequestContext, partition: &Arc<Partition>, before: i64) -> Result<Deleted, ErrorCode> {
+    partition.settled().await;
+    let partition = Arc::clone(partition);
+    let done = cx.broker.tasks.run_blocking(move || partition.delete_records(before)).await;
+    done.unwrap_or(Err(ErrorCode::NotLeaderOrFollower))
+}
+
+/// The low watermark once it is where it should be; at the deadline, the one there was with `REQUEST_TIMED_OUT`.
+async fn everywhere(partition: &Partition, deleted: Deleted, deadline: Instant) -> (i64, ErrorCode) {
+    if deleted.low_watermark >= deleted.to {
+        return (deleted.low_watermark, ErrorCode::None);
+    }
+    match timeout_at(deadline, partition.deleted_everywhere(deleted.to)).await {
+        Ok(Ok(low_watermark)) => (low_watermark, ErrorCode::None),
+        Ok(Err(error)) => (-1, error),
+        Err(_) => (deleted.low_watermark, ErrorCode::RequestTimedOut),
     }
 }

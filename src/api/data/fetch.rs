@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use kafka_protocol::protocol::Decodable;
+use kafka_protocol::protocol::{Decodable, StrBytes};
 use tokio::time::Instant;
 
 use super::fetch_response::{self, NodeEndpoint, TopicAnswer};
@@ -15,6 +15,8 @@ use crate::replica::{FollowerRead, Isolation, Partition, PartitionRead, Read, SY
 use crate::schema::api::FetchRequest;
 use crate::types::{BrokerEpoch, ErrorCode, NodeId, Offset, TopicId};
 
+/// From this version on consumers tell their rack, and may read from followers (KIP-392).
+const RACK_FROM: i16 = 11;
 /// From this version on topics are named by id (KIP-516).
 const TOPIC_ID_FROM: i16 = 13;
 /// From this version on followers tell the epoch of their registration (KIP-903).
@@ -130,6 +132,8 @@ struct Pass {
     isolation: Isolation,
     /// Set if a follower fetches: its id and the epoch of its registration.
     follower: Option<(NodeId, BrokerEpoch)>,
+    /// The consumer's rack, where consumers are sent to replicas in their racks (KIP-392).
+    rack: Option<StrBytes>,
 }
 
 /// What one pass over the partitions has found.
@@ -199,7 +203,10 @@ impl Pass {
         };
         let bytes_max = (request.max_bytes.max(0) as usize).min(cx.broker.config.fetch_max_bytes) as u32;
         let isolation = Isolation::from_level(request.isolation_level);
-        Ok((plan, Pass { targets, bytes_max, isolation, follower: follower(cx.version, request) }))
+        let follower = follower(cx.version, request);
+        let rack = (follower.is_none() && cx.broker.config.rack_aware_reads && !request.rack_id.is_empty())
+            .then(|| request.rack_id.clone());
+        Ok((plan, Pass { targets, bytes_max, isolation, follower, rack }))
     }
 
     /// Reads every partition. With `wait`, partitions will tell the connection's waiter of what arrives from here on. What a
@@ -208,6 +215,7 @@ impl Pass {
         let waiter = wait.then_some(&cx.connection.fetch_waiter);
         let mut result = Reads { reads: Vec::with_capacity(self.targets.len()), bytes: 0, urgent: false };
         let mut left = self.bytes_max;
+        let rack = self.rack.as_deref();
         for target in &self.targets {
             let read = match &target.found {
                 Err(error) => PartitionRead::failed(*error),
@@ -220,6 +228,8 @@ impl Pass {
                     current_leader_epoch: target.wanted.current_leader_epoch,
                     last_fetched_epoch: target.wanted.last_fetched_epoch,
                     waiter,
+                    from_any_replica: cx.version >= RACK_FROM,
+                    rack,
                     follower: self.follower.map(|(node, broker_epoch)| FollowerRead {
                         node,
                         broker_epoch,
@@ -232,7 +242,11 @@ impl Pass {
             let bytes = read.records_len();
             left = left.saturating_sub(bytes);
             result.bytes += i64::from(bytes);
-            result.urgent |= read.is_urgent();
+            // A follower that waits is told at once of records that were deleted.
+            let deleted = self.follower.is_some()
+                && !is_first
+                && read.log_start_offset > target.wanted.log_start_offset;
+            result.urgent |= read.is_urgent() || deleted;
             result.reads.push(read);
         }
         result

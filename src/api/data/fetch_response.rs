@@ -112,7 +112,7 @@ impl Writer {
             }
         }
         if self.version >= 11 {
-            self.buffer.put_i32(-1); // preferred read replica
+            self.buffer.put_i32(read.preferred_replica.unwrap_or(-1));
         }
         self.records(&read);
         if self.version >= FLEXIBLE_FROM {

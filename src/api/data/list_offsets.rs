@@ -109,6 +109,9 @@ async fn look_up(
         special::LATEST_TIERED | special::EARLIEST_PENDING_UPLOAD => return Ok(None),
         timestamp => OffsetQuery::AtOrAfter(timestamp, isolation),
     };
+    if !is_replica {
+        cx.broker.replicas.lease().check()?;
+    }
     let epoch = wanted.current_leader_epoch;
     if query != OffsetQuery::Earliest {
         partition.settled().await;

@@ -19,6 +19,8 @@ impl Api for OffsetForLeaderEpoch {
         cx: &RequestContext,
         request: OffsetForLeaderEpochRequest,
     ) -> OffsetForLeaderEpochResponse {
+        let is_replica = request.replica_id.0 >= 0;
+        let leads = if is_replica { Ok(()) } else { cx.broker.replicas.lease().check() };
         let mut response = OffsetForLeaderEpochResponse::default();
         for topic in request.topics {
             let found = cx.broker.replicas.topic(&topic.topic);
@@ -26,6 +28,7 @@ impl Api for OffsetForLeaderEpoch {
                 let end = match &found {
                     None => Err(ErrorCode::UnknownTopicOrPartition),
                     Some(topic) => topic.partition(wanted.partition).and_then(|partition| {
+                        leads?;
                         partition.end_of_epoch(wanted.leader_epoch, wanted.current_leader_epoch)
                     }),
                 };

@@ -44,6 +44,7 @@ impl Served for Produce {
             return unacknowledged(&response);
         }
         let Some(wait) = wait.into_wait() else {
+            withhold_without_lease(&cx, &mut response);
             return match Response::encode(&cx, &response) {
                 Some(response) => Answer::Ready(response),
                 None => Answer::Close("the answer to a produce cannot be encoded".to_owned()),
@@ -57,9 +58,22 @@ impl Served for Produce {
             for (index, error) in failures {
                 fail(&mut response, index, error);
             }
+            withhold_without_lease(&cx, &mut response);
             Response::encode(&cx, &response)
         });
         Answer::Later { answer, wait: Wait::Overlaps }
+    }
+}
+
+/// Acknowledges nothing if this broker may have been stopped since it appended for longer than it may act as a leader:
+/// another may lead by now, that has nothing of it.
+fn withhold_without_lease(cx: &RequestContext, response: &mut ProduceResponse) {
+    let Err(no_lease) = cx.broker.replicas.lease().check() else { return };
+    for answer in response.responses.iter_mut().flat_map(|topic| &mut topic.partition_responses) {
+        if answer.error_code == 0 {
+            answer.error_code = no_lease.code();
+            answer.base_offset = -1;
+        }
     }
 }
 

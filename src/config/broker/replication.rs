@@ -24,7 +24,7 @@ properties! {
     /// Replicas that move between directories at the same time.
     "num.replica.alter.log.dirs.threads", Int, Null, Any, High, ReadOnly,
         ignored: "moving replicas between directories is not there yet";
-    /// Fetching connections to every leader's broker.
+    /// Fetching connections to every leader's broker, up to 32. A change shows at the next start.
     "num.replica.fetchers", Int, Is("1"), AtLeast(1), High, ClusterWide;
     /// How many finished produces may pile up before they are cleared away.
     "producer.purgatory.purge.interval.requests", Int, Is("1000"), Any, Medium, ReadOnly, ignored: PURGATORY;
@@ -42,9 +42,9 @@ properties! {
     "replica.high.watermark.checkpoint.interval.ms", Long, Is("5000"), Any, High, ReadOnly;
     /// How long a follower may lag before it leaves the in-sync set.
     "replica.lag.time.max.ms", Long, Is("30000"), Any, High, ReadOnly;
-    /// How the replica is chosen that a consumer should read from; Kafka's rack-aware selector is the one
-    /// that is known.
-    "replica.selector.class", String, Null, Any, Medium, ReadOnly, ignored: REPLICATION;
+    /// How the replica is chosen that a consumer should read from:
+    /// `org.apache.kafka.common.replica.RackAwareReplicaSelector`, or else the leader.
+    "replica.selector.class", String, Null, Any, Medium, ReadOnly;
     /// Size of a follower's receive buffer in the system.
     "replica.socket.receive.buffer.bytes", Int, Is("65536"), Any, High, ReadOnly,
         ignored: "the system sizes receive buffers by itself";

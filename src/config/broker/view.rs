@@ -126,6 +126,8 @@ pub struct BrokerConfig {
     pub replica_fetch_wait_max_ms: i32,
     pub replica_lag_time_max_ms: Ms,
     pub replica_socket_timeout_ms: Ms,
+    /// Whether consumers are sent to replicas in their racks (KIP-392).
+    pub rack_aware_reads: bool,
     pub replica_high_watermark_checkpoint_interval_ms: Ms,
     pub log_cleaner_enable: bool,
     pub log_cleaner_threads: usize,
@@ -263,6 +265,7 @@ impl BrokerConfig {
             replica_fetch_response_max_bytes: v.int("replica.fetch.response.max.bytes"),
             replica_fetch_wait_max_ms: v.int("replica.fetch.wait.max.ms"),
             replica_lag_time_max_ms: v.long("replica.lag.time.max.ms"),
+            rack_aware_reads: v.opt_text("replica.selector.class").is_some(),
             replica_socket_timeout_ms: Ms::from(v.int("replica.socket.timeout.ms")),
             replica_high_watermark_checkpoint_interval_ms: v
                 .long("replica.high.watermark.checkpoint.interval.ms"),
@@ -410,6 +413,9 @@ fn require(holds: bool, message: impl FnOnce() -> String) -> Result<(), ConfigEr
     if holds { Ok(()) } else { Err(ConfigError::Conflict(message())) }
 }
 
+/// Sends consumers to replicas in their racks.
+const RACK_AWARE_SELECTOR: &str = "org.apache.kafka.common.replica.RackAwareReplicaSelector";
+
 /// `node.id` and `broker.id` are one: the one that is set gives the other its value.
 fn unify_ids(layers: &Layers, v: &mut Values) -> Result<(), ConfigError> {
     let has_broker_id = layers.file_value("broker.id").is_some();
@@ -442,6 +448,11 @@ fn check_ranges(v: &Values, topic: &TopicConfig) -> Result<(), ConfigError> {
     if i64::from(wait) > long("replica.lag.time.max.ms") || wait > int("replica.socket.timeout.ms") {
         let why = "must not be more than replica.socket.timeout.ms and replica.lag.time.max.ms";
         return bad("replica.fetch.wait.max.ms", wait.to_string(), why);
+    }
+    if let Some(selector) = v.opt_text("replica.selector.class").filter(|class| class != RACK_AWARE_SELECTOR)
+    {
+        let why = "is a Java class; only the rack-aware selector of Kafka is there";
+        return bad("replica.selector.class", selector, why);
     }
     let queued = long("queued.max.request.bytes");
     if queued > 0 && queued < long("socket.request.max.bytes") {
