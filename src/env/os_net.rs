@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::BorrowedFd;
 use std::task::{Context, Poll};
 
+use rustix::net::sockopt::{set_tcp_congestion, tcp_congestion};
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags};
 use tokio::io::Interest;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -14,10 +15,16 @@ use super::net::{BoxFuture, Conn, Listener, Net};
 
 /// How many connections may wait to be accepted; the kernel's own limit (`somaxconn`) caps it.
 const BACKLOG: u32 = 4096;
+/// The congestion control within the machine.
+const UNPACED: &str = "reno";
 
 pub(super) struct OsNet;
 
-struct OsListener(TcpListener);
+struct OsListener {
+    listener: TcpListener,
+    /// The congestion control that connections from elsewhere get; `None` if it is theirs already.
+    usual: Option<String>,
+}
 
 struct OsConn(TcpStream);
 
@@ -36,7 +43,7 @@ impl Net for OsNet {
             let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
             for address in addresses {
                 match bind(address) {
-                    Ok(listener) => return Ok(Box::new(OsListener(listener)) as Box<dyn Listener>),
+                    Ok(listener) => return Ok(Box::new(listener) as Box<dyn Listener>),
                     Err(e) if e.kind() == io::ErrorKind::AddrInUse => return Err(e),
                     Err(e) => failure = e,
                 }
@@ -49,7 +56,6 @@ impl Net for OsNet {
         Box::pin(async move {
             let stream = TcpStream::connect((host, port)).await?;
             stream.set_nodelay(true)?;
-            hurry_if_local(&stream, stream.peer_addr()?);
             Ok(Box::new(OsConn(stream)) as Box<dyn Conn>)
         })
     }
@@ -61,37 +67,44 @@ impl Net for OsNet {
     }
 }
 
-fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+fn bind(address: SocketAddr) -> io::Result<OsListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
-    socket.listen(BACKLOG)
+    let usual = begin_unpaced(&socket).ok();
+    Ok(OsListener { listener: socket.listen(BACKLOG)?, usual })
 }
 
-/// Takes the pacing from a connection within this machine, where there is no network to be careful with. BBR, the default
-/// of some systems, measures and paces also there: hot fetches waited for its timers, had two thirds of the rate that they
-/// have without, and took more processor time. Reno is always there and allowed; a refusal changes nothing but the speed.
-fn hurry_if_local(stream: &TcpStream, peer: SocketAddr) {
-    if peer.ip().to_canonical().is_loopback()
-        && let Err(e) = rustix::net::sockopt::set_tcp_congestion(stream, "reno")
-    {
-        tracing::debug!(%peer, "cannot choose the congestion control: {e}");
-    }
+/// Lets the connections that will be accepted begin without pacing, and gives back what the system paces connections with.
+///
+/// Within the machine there is no network to be careful with, and BBR, the default of some systems, measures and paces
+/// there as well: hot fetches waited for its timers, had two thirds of the rate that they have without, and took half as
+/// much processor time again. A connection that began with it is paced for ever, so that it is too late to choose when it
+/// is accepted. Reno is always there and allowed; a refusal changes nothing but the speed.
+fn begin_unpaced(socket: &TcpSocket) -> io::Result<String> {
+    let usual = tcp_congestion(socket)?;
+    set_tcp_congestion(socket, UNPACED)?;
+    Ok(usual)
 }
 
 impl Listener for OsListener {
     fn accept(&self) -> BoxFuture<'_, io::Result<Box<dyn Conn>>> {
         Box::pin(async move {
-            let (stream, peer) = self.0.accept().await?;
+            let (stream, peer) = self.listener.accept().await?;
             stream.set_nodelay(true)?;
-            hurry_if_local(&stream, peer);
+            if let Some(usual) = &self.usual
+                && !peer.ip().to_canonical().is_loopback()
+                && let Err(e) = set_tcp_congestion(&stream, usual)
+            {
+                tracing::debug!(%peer, "the congestion control stays {UNPACED}: {e}");
+            }
             socket2::SockRef::from(&stream).set_keepalive(true)?;
             Ok(Box::new(OsConn(stream)) as Box<dyn Conn>)
         })
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()
+        self.listener.local_addr()
     }
 }
 
@@ -145,5 +158,20 @@ impl Conn for OsConn {
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
         self.0.local_addr()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn connections_within_the_machine_are_not_paced() {
+        let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (accepted, _) = listener.listener.accept().await.unwrap();
+        if listener.usual.is_some() {
+            assert_eq!(tcp_congestion(&accepted).unwrap(), UNPACED);
+        }
     }
 }
