@@ -66,6 +66,15 @@ struct Place {
     turn: u64,
 }
 
+/// Who fetches.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Fetcher {
+    /// Whether it names topics by id.
+    pub uses_topic_ids: bool,
+    /// Whether it is a broker that follows.
+    pub is_follower: bool,
+}
+
 /// One fetcher's session.
 #[derive(Debug)]
 pub struct Session {
@@ -73,6 +82,7 @@ pub struct Session {
     /// The epoch that the next request must name.
     epoch: i32,
     uses_topic_ids: bool,
+    of_follower: bool,
     places: BTreeMap<FetchKey, Place>,
     order: BTreeMap<u64, FetchKey>,
     next_turn: u64,
@@ -80,11 +90,12 @@ pub struct Session {
 }
 
 impl Session {
-    fn new(id: i32, uses_topic_ids: bool, now: Ms) -> Session {
+    fn new(id: i32, fetcher: Fetcher, now: Ms) -> Session {
         Session {
             id,
             epoch: 1,
-            uses_topic_ids,
+            uses_topic_ids: fetcher.uses_topic_ids,
+            of_follower: fetcher.is_follower,
             places: BTreeMap::new(),
             order: BTreeMap::new(),
             next_turn: 0,
@@ -209,7 +220,7 @@ impl Sessions {
         &mut self,
         session_id: i32,
         session_epoch: i32,
-        uses_topic_ids: bool,
+        fetcher: Fetcher,
         added: impl Iterator<Item = (FetchKey, Wanted)>,
         forgotten: impl Iterator<Item = FetchKey>,
         now: Ms,
@@ -225,7 +236,7 @@ impl Sessions {
             if added.peek().is_none() {
                 return Plan::Full(0);
             }
-            let Some(id) = self.place(uses_topic_ids, now) else { return Plan::Full(0) };
+            let Some(id) = self.place(fetcher, now) else { return Plan::Full(0) };
             if let Some(session) = self.sessions.get_mut(&id) {
                 added.for_each(|(key, wanted)| session.want(key, wanted));
             }
@@ -237,7 +248,7 @@ impl Sessions {
         if session.epoch != session_epoch {
             return Plan::Refused(ErrorCode::InvalidFetchSessionEpoch);
         }
-        if session.uses_topic_ids != uses_topic_ids {
+        if session.uses_topic_ids != fetcher.uses_topic_ids {
             return Plan::Refused(ErrorCode::FetchSessionTopicIdError);
         }
         added.for_each(|(key, wanted)| session.want(key, wanted));
@@ -260,14 +271,20 @@ impl Sessions {
         }
     }
 
-    /// A new session, on a free place or on that of one that is no longer used.
-    fn place(&mut self, uses_topic_ids: bool, now: Ms) -> Option<i32> {
+    /// A new session, on a free place or on that of one that is no longer used. For a follower, the consumer gives way whose
+    /// session was used longest ago: followers fetch many partitions, and for ever.
+    fn place(&mut self, fetcher: Fetcher, now: Ms) -> Option<i32> {
         if self.sessions.len() >= self.places_max {
             let (&(used_at, oldest), ()) = self.by_use.first_key_value()?;
-            if now - used_at <= EVICTION_MS_MIN {
+            let goes = if now - used_at > EVICTION_MS_MIN {
+                oldest
+            } else if fetcher.is_follower {
+                let of_consumer = |id: &i32| self.sessions.get(id).is_some_and(|s| !s.of_follower);
+                self.by_use.keys().map(|&(_, id)| id).find(of_consumer)?
+            } else {
                 return None;
-            }
-            self.remove(oldest);
+            };
+            self.remove(goes);
         }
         let id = loop {
             let id = self.rng.below((i32::MAX / self.shards) as u64) as i32 * self.shards + self.shard;
@@ -275,7 +292,7 @@ impl Sessions {
                 break id;
             }
         };
-        self.sessions.insert(id, Session::new(id, uses_topic_ids, now));
+        self.sessions.insert(id, Session::new(id, fetcher, now));
         self.by_use.insert((now, id), ());
         Some(id)
     }

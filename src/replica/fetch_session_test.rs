@@ -1,5 +1,8 @@
 use super::*;
 
+const CONSUMER: Fetcher = Fetcher { uses_topic_ids: false, is_follower: false };
+const FOLLOWER: Fetcher = Fetcher { uses_topic_ids: false, is_follower: true };
+
 fn key(partition: PartitionIndex) -> FetchKey {
     FetchKey { topic_id: TopicId::NIL, topic: Arc::from("t"), partition }
 }
@@ -20,15 +23,19 @@ fn told(high_watermark: Offset, record_bytes: u64) -> Told {
 }
 
 fn begin(sessions: &mut Sessions, partitions: i32, now: Ms) -> i32 {
+    begin_as(CONSUMER, sessions, partitions, now)
+}
+
+fn begin_as(fetcher: Fetcher, sessions: &mut Sessions, partitions: i32, now: Ms) -> i32 {
     let added = (0..partitions).map(|p| (key(p), wanted(0)));
-    match sessions.plan(0, INITIAL_EPOCH, false, added, std::iter::empty(), now) {
+    match sessions.plan(0, INITIAL_EPOCH, fetcher, added, std::iter::empty(), now) {
         Plan::Full(id) => id,
         other => panic!("a first fetch is full, not {other:?}"),
     }
 }
 
 fn next(sessions: &mut Sessions, id: i32, epoch: i32) -> Plan {
-    sessions.plan(id, epoch, false, std::iter::empty(), std::iter::empty(), 1)
+    sessions.plan(id, epoch, CONSUMER, std::iter::empty(), std::iter::empty(), 1)
 }
 
 fn order(sessions: &mut Sessions, id: i32) -> Vec<PartitionIndex> {
@@ -68,7 +75,8 @@ fn epochs_are_checked_and_wrap_to_one() {
 fn ids_and_names_do_not_mix() {
     let mut sessions = Sessions::new(10, Rng::new(1));
     let id = begin(&mut sessions, 1, 0);
-    let plan = sessions.plan(id, 1, true, std::iter::empty(), std::iter::empty(), 1);
+    let by_id = Fetcher { uses_topic_ids: true, ..CONSUMER };
+    let plan = sessions.plan(id, 1, by_id, std::iter::empty(), std::iter::empty(), 1);
     assert!(matches!(plan, Plan::Refused(ErrorCode::FetchSessionTopicIdError)));
 }
 
@@ -87,7 +95,7 @@ fn partitions_with_data_take_turns() {
 fn a_session_without_partitions_ends() {
     let mut sessions = Sessions::new(10, Rng::new(1));
     let id = begin(&mut sessions, 1, 0);
-    let plan = sessions.plan(id, 1, false, std::iter::empty(), std::iter::once(key(0)), 1);
+    let plan = sessions.plan(id, 1, CONSUMER, std::iter::empty(), std::iter::once(key(0)), 1);
     assert!(matches!(plan, Plan::Sessionless));
     assert!(sessions.is_empty());
     let id = begin(&mut sessions, 1, 0);
@@ -105,5 +113,17 @@ fn only_sessions_long_unused_lose_their_place() {
     assert!(third > 0);
     assert!(sessions.get_mut(first).is_none());
     assert!(sessions.get_mut(second).is_some());
+    assert_eq!(sessions.len(), 2);
+}
+
+#[test]
+fn consumers_make_room_for_followers() {
+    let mut sessions = Sessions::new(2, Rng::new(1));
+    let consumer = begin(&mut sessions, 1, 0);
+    let follower = begin_as(FOLLOWER, &mut sessions, 1, 10);
+    let other = begin_as(FOLLOWER, &mut sessions, 1, 20);
+    assert!(follower > 0 && other > 0 && sessions.get_mut(consumer).is_none());
+    assert_eq!(begin_as(FOLLOWER, &mut sessions, 1, 30), 0, "followers do not drive each other out");
+    assert_eq!(begin(&mut sessions, 1, 30), 0);
     assert_eq!(sessions.len(), 2);
 }

@@ -6,7 +6,7 @@
 //!
 //! [`follower`]: super::follower
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -174,6 +174,7 @@ impl State {
                 settings: fetchers.settings,
                 session: SessionState::default(),
                 followed: BTreeMap::new(),
+                unsettled: BTreeSet::new(),
             };
             fetchers.env.tasks.spawn("replica fetcher", fetcher.run());
             fetchers.env.tasks.spawn("replica sync notices", tell_synced(endpoint, notices));
@@ -229,6 +230,9 @@ struct Fetcher {
     settings: FetcherSettings,
     session: SessionState,
     followed: BTreeMap<Key, Followed>,
+    /// Partitions to look at before the next request: something has happened to them, or they are not being fetched. All
+    /// others are fetched as the session has it.
+    unsettled: BTreeSet<Key>,
 }
 
 impl Fetcher {
@@ -247,7 +251,8 @@ impl Fetcher {
 
     /// Waits until there is something to do.
     async fn rest(&self) {
-        let due = self.followed.values().filter_map(|f| match f.following.next(self.shared.now()) {
+        let unsettled = self.unsettled.iter().filter_map(|key| self.followed.get(key));
+        let due = unsettled.filter_map(|f| match f.following.next(self.shared.now()) {
             Next::WaitUntil(at) => Some(at),
             Next::AwaitMetadata | Next::Offline => None,
             Next::Fetch { .. } | Next::EpochEnd { .. } | Next::Bounds => Some(Ms::MIN),
@@ -267,13 +272,13 @@ impl Fetcher {
         let changes = std::mem::take(&mut *self.inbox.changes.lock());
         for (key, change) in changes {
             let Change::Follow(partition, epoch) = change else {
-                self.followed.remove(&key);
+                self.drop_out(key);
                 continue;
             };
             let view = match partition.follow(epoch, &self.notices) {
                 Ok(view) => view,
                 Err(why) => {
-                    self.followed.remove(&key);
+                    self.drop_out(key);
                     tracing::debug!("{} is not followed in epoch {epoch}: {why:?}", partition.name());
                     continue;
                 }
@@ -281,34 +286,62 @@ impl Fetcher {
             let (following, todo) =
                 Following::begin(epoch, self.endpoint.tells_divergence(), self.settings.backoff_ms, view);
             self.followed.insert(key, Followed { partition, following });
+            self.unsettled.insert(key);
             self.act(key, todo, None).await;
         }
     }
 
+    /// This loop does not follow the partition any more.
+    fn drop_out(&mut self, key: Key) {
+        self.followed.remove(&key);
+        self.unsettled.remove(&key);
+        self.session.forget(key);
+    }
+
+    /// Brings the session up to date with partitions that something has happened to.
+    fn settle(&mut self) {
+        let now = self.shared.now();
+        self.unsettled.extend(self.notices.take_fetched());
+        let mut still_unsettled = BTreeSet::new();
+        for key in std::mem::take(&mut self.unsettled) {
+            let Some(Followed { partition, following }) = self.followed.get(&key) else { continue };
+            let leader_epoch = following.leader_epoch();
+            let from = match following.next(now) {
+                Next::Fetch { offset, last_fetched_epoch } => {
+                    partition.fetched_bounds(leader_epoch).map(|(log_start, synced)| FetchedFrom {
+                        topic_id: key.0,
+                        topic: Arc::clone(partition.topic()),
+                        partition: key.1,
+                        offset,
+                        last_fetched_epoch,
+                        leader_epoch,
+                        log_start,
+                        synced,
+                        bytes_max: self.settings.partition_bytes_max,
+                    })
+                }
+                Next::WaitUntil(_) | Next::EpochEnd { .. } | Next::Bounds => {
+                    still_unsettled.insert(key);
+                    None
+                }
+                // Until it comes through the inbox again.
+                Next::AwaitMetadata | Next::Offline => None,
+            };
+            match from {
+                Some(from) => self.session.want(from),
+                None => self.session.forget(key),
+            }
+        }
+        self.unsettled = still_unsettled;
+    }
+
     /// The next fetch; `None` if nothing is to be fetched now.
     fn plan(&mut self) -> Option<FollowerFetchRequest> {
-        let now = self.shared.now();
-        let mut wanted = Vec::with_capacity(self.followed.len());
-        for (&(topic_id, partition), followed) in &self.followed {
-            let Next::Fetch { offset, last_fetched_epoch } = followed.following.next(now) else { continue };
-            let leader_epoch = followed.following.leader_epoch();
-            let Some(synced) = followed.partition.synced_end(leader_epoch) else { continue };
-            wanted.push(FetchedFrom {
-                topic_id,
-                topic: Arc::clone(followed.partition.topic()),
-                partition,
-                offset,
-                last_fetched_epoch,
-                leader_epoch,
-                log_start: followed.partition.log_offsets().0,
-                synced,
-                bytes_max: self.settings.partition_bytes_max,
-            });
-        }
-        if wanted.is_empty() {
+        self.settle();
+        if self.session.is_idle() {
             return None;
         }
-        let part = self.session.plan(wanted);
+        let part = self.session.plan();
         Some(FollowerFetchRequest {
             session_id: part.id,
             session_epoch: part.epoch,
@@ -373,8 +406,9 @@ impl Fetcher {
     /// None of the partitions can be fetched now.
     fn unreachable(&mut self) {
         let now = self.shared.now();
-        for followed in self.followed.values_mut() {
+        for (key, followed) in &mut self.followed {
             followed.following.unreachable(now);
+            self.unsettled.insert(*key);
         }
     }
 
@@ -387,6 +421,7 @@ impl Fetcher {
         };
         let now = self.shared.now();
         let Some(Followed { partition, following }) = self.followed.get_mut(&key) else { return };
+        self.unsettled.insert(key);
         let told = Fetched { error: fetched.error, diverging: fetched.diverging };
         if told.error.is_err() {
             tracing::debug!("{} cannot be fetched: {}", partition.name(), told.error);
@@ -433,12 +468,11 @@ impl Fetcher {
     fn log_changed(&mut self, key: Key, changed: Result<LogView, FollowError>) {
         let now = self.shared.now();
         let Some(Followed { partition, following }) = self.followed.get_mut(&key) else { return };
+        self.unsettled.insert(key);
         match changed {
             Ok(view) => following.log_changed(view),
             // Another role is on its way here through the inbox, or the log is gone.
-            Err(FollowError::NotFollowing | FollowError::Disk) => {
-                self.followed.remove(&key);
-            }
+            Err(FollowError::NotFollowing | FollowError::Disk) => self.drop_out(key),
             Err(FollowError::Refused(why)) => {
                 tracing::warn!(
                     "{} cannot take what its leader {} sent: {why}",
@@ -456,24 +490,24 @@ impl Fetcher {
         let Some(Followed { partition, following }) = self.followed.get_mut(&key) else { return };
         match partition.followed_view(following.leader_epoch()) {
             Ok(view) => following.append_failed(AppendFailure::Refused, view, now),
-            Err(_not_following) => {
-                self.followed.remove(&key);
-            }
+            Err(_not_following) => self.drop_out(key),
         }
     }
 
     /// The partitions of which something else than records is asked, with what `wanted` makes of it.
     fn asking<T>(&self, wanted: impl Fn(Next, Asked) -> Option<T>) -> (Vec<Key>, Vec<T>) {
         let now = self.shared.now();
-        let asked = self.followed.iter().filter_map(|(key, followed)| {
-            let asked = Asked {
-                topic_id: key.0,
-                topic: Arc::clone(followed.partition.topic()),
-                partition: key.1,
-                leader_epoch: followed.following.leader_epoch(),
-            };
-            wanted(followed.following.next(now), asked).map(|wanted| (*key, wanted))
-        });
+        let unsettled = self.unsettled.iter();
+        let asked =
+            unsettled.filter_map(|key| self.followed.get_key_value(key)).filter_map(|(key, followed)| {
+                let asked = Asked {
+                    topic_id: key.0,
+                    topic: Arc::clone(followed.partition.topic()),
+                    partition: key.1,
+                    leader_epoch: followed.following.leader_epoch(),
+                };
+                wanted(followed.following.next(now), asked).map(|wanted| (*key, wanted))
+            });
         asked.unzip()
     }
 
@@ -526,10 +560,11 @@ impl Fetcher {
             let todo = match partition.followed_view(following.leader_epoch()) {
                 Ok(view) => take_in(following, partition, answer, view, now),
                 Err(_not_following) => {
-                    self.followed.remove(&key);
+                    self.drop_out(key);
                     continue;
                 }
             };
+            self.unsettled.insert(key);
             self.act(key, todo, None).await;
         }
     }

@@ -121,7 +121,15 @@ impl Partition {
         self.lock().log_if_any()?.end_offset_for_epoch(epoch).ok()?
     }
 
-    /// What of the log is on the disk, and where it ends and begins; `None` if this broker does not follow in `epoch`.
+    /// Where the log begins, and what of it is on the disk: what a fetch says besides the log's end. `None` if this broker
+    /// does not follow in `epoch`.
+    pub(super) fn fetched_bounds(&self, epoch: LeaderEpoch) -> Option<(Offset, Offset)> {
+        let mut state = self.lock();
+        state.following(epoch).ok()?;
+        state.log_if_any().map(|log| (log.log_start_offset(), log.synced_end_offset()))
+    }
+
+    /// What of the log is on the disk; `None` if this broker does not follow in `epoch`.
     pub(super) fn synced_end(&self, epoch: LeaderEpoch) -> Option<Offset> {
         let mut state = self.lock();
         state.following(epoch).ok()?;

@@ -54,8 +54,10 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::replica::fetch_session::{FetchKey, INITIAL_EPOCH, Plan, Wanted};
+    use crate::replica::fetch_session::{FetchKey, Fetcher, INITIAL_EPOCH, Plan, Wanted};
     use crate::types::TopicId;
+
+    const CONSUMER: Fetcher = Fetcher { uses_topic_ids: false, is_follower: false };
 
     fn begin(sessions: &ShardedSessions, id: i32) -> i32 {
         let key = FetchKey { topic_id: TopicId::NIL, topic: Arc::from("t"), partition: 0 };
@@ -68,7 +70,7 @@ mod tests {
             synced_end_offset: None,
         };
         let mut shard = sessions.of(id).lock();
-        match shard.plan(id, INITIAL_EPOCH, false, [(key, wanted)].into_iter(), std::iter::empty(), 0) {
+        match shard.plan(id, INITIAL_EPOCH, CONSUMER, [(key, wanted)].into_iter(), std::iter::empty(), 0) {
             Plan::Full(id) => id,
             other => panic!("a first fetch is full, not {other:?}"),
         }

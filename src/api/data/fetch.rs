@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::fetch_response::{self, NodeEndpoint, TopicAnswer};
 use crate::api::{Answer, On, RequestContext, Response, Served, Wait};
-use crate::replica::fetch_session::{FetchKey, Plan, Told, Wanted};
+use crate::replica::fetch_session::{FetchKey, Fetcher, Plan, Told, Wanted};
 use crate::replica::{FollowerRead, Isolation, Partition, PartitionRead, Read, SYNCED_END_OFFSET_TAG};
 use crate::schema::api::FetchRequest;
 use crate::types::{BrokerEpoch, ErrorCode, NodeId, Offset, TopicId};
@@ -189,7 +189,9 @@ impl Pass {
         let now = cx.broker.clock.now();
         let (id, epoch) = (request.session_id, request.session_epoch);
         let mut sessions = cx.broker.fetch_sessions.of(id).lock();
-        let plan = sessions.plan(id, epoch, by_id, added.clone(), forgotten, now);
+        let follower = follower(cx.version, request);
+        let fetcher = Fetcher { uses_topic_ids: by_id, is_follower: follower.is_some() };
+        let plan = sessions.plan(id, epoch, fetcher, added.clone(), forgotten, now);
         let targets = match plan {
             Plan::Refused(error) => return Err(error),
             Plan::Sessionless | Plan::Full(_) => {
@@ -203,7 +205,6 @@ impl Pass {
         };
         let bytes_max = (request.max_bytes.max(0) as usize).min(cx.broker.config.fetch_max_bytes) as u32;
         let isolation = Isolation::from_level(request.isolation_level);
-        let follower = follower(cx.version, request);
         let rack = (follower.is_none() && cx.broker.config.rack_aware_reads && !request.rack_id.is_empty())
             .then(|| request.rack_id.clone());
         Ok((plan, Pass { targets, bytes_max, isolation, follower, rack }))
