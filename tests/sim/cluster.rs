@@ -59,3 +59,13 @@ fn a_follower_that_does_not_cut_back_is_found() {
 fn answers_before_followers_have_anything_are_found() {
     is_found(Bug::AcksWithoutFollowers, 0);
 }
+
+#[test]
+fn leaders_that_are_not_in_sync_are_found() {
+    is_found(Bug::ElectsOutOfSync, 2);
+}
+
+#[test]
+fn producer_ids_that_are_given_twice_are_found() {
+    is_found(Bug::ReusedProducerIds, 1);
+}
