@@ -349,7 +349,3 @@ mod strays;
 #[cfg(test)]
 #[path = "node/remote_controller_test.rs"]
 mod remote_controller;
-
-#[cfg(test)]
-#[path = "node/voters_test.rs"]
-mod voters;

@@ -29,3 +29,7 @@ pub mod runner;
 pub mod sabotage;
 pub mod storage;
 pub mod workload;
+
+#[cfg(test)]
+#[path = "voters_test.rs"]
+mod voters;

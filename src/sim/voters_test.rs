@@ -10,12 +10,12 @@ use tokio::runtime::Builder;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
-use super::Node;
 use crate::cli::Environment;
 use crate::cli::format::{FormatOptions, Voters, format};
 use crate::cli::start::{StartArgs, prepare};
 use crate::config::Setup;
 use crate::env::{Env, Seeds, Tasks};
+use crate::node::Node;
 use crate::schema::api::create_topics_request::CreatableTopic;
 use crate::schema::api::describe_quorum_request::{PartitionData, TopicData};
 use crate::schema::api::metadata_request::MetadataRequestTopic;
