@@ -163,7 +163,7 @@ impl Node {
                 replicas: Arc::clone(&replicas),
                 tasks: env.tasks.clone(),
             };
-            let registration = broker_registration(env, setup, &advertised, &features);
+            let registration = broker_registration(env, setup, &advertised, &features, &logs);
             let begun = life.insert(BrokerLife::begin(&config, around, registration).await?);
             recover_logs(env, &logs, publisher.image(), &layers).await;
             come_to_life(&publisher, &broker, &pool, begun.epoch);
@@ -313,6 +313,7 @@ fn broker_registration(
     setup: &Setup,
     endpoints: &[Endpoint],
     features: &[FeatureRange],
+    logs: &LogManager,
 ) -> BrokerRegistration {
     BrokerRegistration {
         id: setup.config.node_id,
@@ -322,6 +323,7 @@ fn broker_registration(
         features: features.to_vec(),
         rack: setup.config.broker_rack.clone(),
         log_dirs: setup.log_directories.iter().map(|dir| dir.id).collect(),
+        previous_epoch: logs.clean_shutdown_epoch().unwrap_or(-1),
     }
 }
 

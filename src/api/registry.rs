@@ -26,8 +26,8 @@ use super::groups::{
 };
 use super::request::{Broker, ConnectionInfo, ListenerInfo, RequestContext};
 use super::topics::{
-    CreatePartitions, CreateTopics, DeleteTopics, DescribeTopicPartitions, ElectLeaders,
-    ListPartitionReassignments, Metadata,
+    AlterPartitionReassignments, CreatePartitions, CreateTopics, DeleteTopics, DescribeTopicPartitions,
+    ElectLeaders, ListPartitionReassignments, Metadata,
 };
 use super::{Answer, On, Served};
 use crate::wire::guard;
@@ -89,6 +89,7 @@ pub static APIS: &[Entry] = &[
     entry::<DeleteGroups>(),
     entry::<ElectLeaders>(),
     entry::<IncrementalAlterConfigs>(),
+    entry::<AlterPartitionReassignments>(),
     entry::<ListPartitionReassignments>(),
     entry::<OffsetDelete>(),
     entry::<DescribeQuorum>(),
@@ -124,7 +125,6 @@ pub static NOT_SERVED: &[(&[i16], &str)] = &[
     (&[17, 36], "authentication is not served yet: SaslHandshake, SaslAuthenticate"),
     (&[24, 25, 26, 27, 28, 65, 66], "transactions are not served yet"),
     (&[38, 39, 40, 41], "delegation tokens are not served yet"),
-    (&[45], "reassignments come with clusters"),
     (&[48, 49], "client quotas are not served yet"),
     (&[50, 51], "SCRAM credentials are not served yet, except at formatting"),
     (&[52, 53, 54], "controllers speak Raft among themselves, not KRaft's calls"),

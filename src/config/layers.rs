@@ -180,6 +180,11 @@ impl Layers {
         }
     }
 
+    /// True if a broker key is switched on now; false for a key that is no switch.
+    pub fn boolean(&self, key: &str) -> bool {
+        broker::property(key).is_some_and(|property| self.broker_value(property) == Value::Boolean(true))
+    }
+
     fn broker_value(&self, property: &Property) -> Value {
         match self.lookup(property.name) {
             Some((text, _)) => property.parse(text).unwrap_or_else(|_| property.default_value()),

@@ -75,6 +75,17 @@ pub enum Command {
         /// For which partitions; `None` for all.
         partitions: Option<Vec<(TopicName, Vec<PartitionIndex>)>>,
     },
+    /// Gives leadership back to preferred replicas, where that costs nothing; the controller's own idea.
+    BalanceLeaders,
+    /// Finds leaders that may lack records, in topics that allow it; the controller's own idea.
+    ElectUncleanLeaders,
+    /// Moves partitions to other brokers, or no longer (KIP-455).
+    AlterPartitionReassignments {
+        /// The partitions.
+        topics: Vec<(TopicName, Vec<Reassignment>)>,
+        /// False to refuse what changes the number of replicas (KIP-860).
+        allow_replication_factor_change: bool,
+    },
     /// Moves feature levels (KIP-584).
     UpdateFeatures {
         /// The features.
@@ -128,6 +139,13 @@ pub enum Reply {
     AlterConfigs(Vec<(ConfigResource, Result<(), ApiError>)>),
     /// Of [`Command::ElectLeaders`]. When all partitions were asked for, those that needed nothing are left out.
     ElectLeaders(Vec<(TopicName, Vec<(PartitionIndex, Result<(), ApiError>)>)>),
+    /// Of [`Command::BalanceLeaders`] and [`Command::ElectUncleanLeaders`].
+    Elections {
+        /// True if there is more to do, for which the round had no room.
+        more: bool,
+    },
+    /// Of [`Command::AlterPartitionReassignments`]: one for each partition asked.
+    AlterPartitionReassignments(Vec<(TopicName, Vec<(PartitionIndex, Result<(), ApiError>)>)>),
     /// Of [`Command::UpdateFeatures`]: all or none.
     UpdateFeatures,
     /// Of [`Command::AllocateProducerIds`]: the first id and how many.
@@ -257,6 +275,15 @@ pub enum ElectionKind {
     Unclean,
 }
 
+/// Where a partition shall be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reassignment {
+    /// The partition.
+    pub partition: PartitionIndex,
+    /// The brokers that shall hold it, the preferred leader first; `None` to give up the reassignment that is under way.
+    pub replicas: Option<Vec<NodeId>>,
+}
+
 /// A new level for a feature.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FeatureUpdate {
@@ -285,6 +312,9 @@ pub struct BrokerRegistration {
     pub rack: Option<String>,
     /// Ids of its log directories.
     pub log_dirs: Vec<Uuid>,
+    /// The epoch of its last registration, if it was shut down cleanly since then; -1 if it was not, or nobody knows
+    /// (KIP-966).
+    pub previous_epoch: BrokerEpoch,
 }
 
 /// What a controller says of itself.

@@ -3,12 +3,16 @@
 
 use std::collections::BTreeMap;
 
-use crate::types::{BrokerEpoch, Ms, NodeId};
+use super::command::{Command, Reply};
+use crate::metadata::MetadataImage;
+use crate::types::{BrokerEpoch, Ms, NodeId, Offset};
 
 /// Sessions of the brokers. Times are of a clock that never jumps.
 #[derive(Clone, Debug, Default)]
 pub struct Liveness {
     sessions: BTreeMap<NodeId, Session>,
+    /// Brokers that shut down, with the offset of the metadata log at which they have given everything away.
+    leaving: BTreeMap<NodeId, Offset>,
     /// `broker.session.timeout.ms`.
     timeout: Ms,
 }
@@ -17,6 +21,8 @@ pub struct Liveness {
 struct Session {
     epoch: BrokerEpoch,
     heard: Ms,
+    /// How far it has applied the metadata log, as far as it told; -1 before it did.
+    applied: Offset,
     /// The broker and this controller are one process: they cannot lose sight of each other.
     is_local: bool,
 }
@@ -24,17 +30,67 @@ struct Session {
 impl Liveness {
     /// Nobody was heard yet. `timeout` is `broker.session.timeout.ms`.
     pub fn new(timeout: Ms) -> Liveness {
-        Liveness { sessions: BTreeMap::new(), timeout }
+        Liveness { sessions: BTreeMap::new(), leaving: BTreeMap::new(), timeout }
+    }
+
+    /// What a command that was decided says of who is alive. `me` is the broker that runs beside this controller, `image`
+    /// what is decided so far.
+    pub fn note(&mut self, command: &Command, reply: &Reply, image: &MetadataImage, now: Ms, me: NodeId) {
+        match (command, reply) {
+            (Command::RegisterBroker(wanted), Reply::RegisterBroker(epoch)) => {
+                self.heard(wanted.id, *epoch, now, wanted.id == me);
+            }
+            (Command::BrokerHeartbeat(beat), Reply::BrokerHeartbeat { should_shut_down: false, .. }) => {
+                self.heard(beat.id, beat.epoch, now, beat.id == me);
+                self.applied(beat.id, beat.current_offset);
+                let broker = image.brokers().get(beat.id);
+                if broker.is_some_and(|broker| broker.in_controlled_shutdown && !broker.fenced) {
+                    self.leaves_at(beat.id, image.offset());
+                }
+            }
+            (Command::BrokerHeartbeat(beat), _may_shut_down) => self.forget(beat.id),
+            (Command::UnregisterBroker(id), _) => self.forget(*id),
+            _of_nobody => {}
+        }
     }
 
     /// A broker was heard.
     pub fn heard(&mut self, broker: NodeId, epoch: BrokerEpoch, now: Ms, is_local: bool) {
-        self.sessions.insert(broker, Session { epoch, heard: now, is_local });
+        let known = self.sessions.get(&broker).filter(|session| session.epoch == epoch);
+        if known.is_none() {
+            self.leaving.remove(&broker);
+        }
+        let applied = known.map_or(-1, |session| session.applied);
+        self.sessions.insert(broker, Session { epoch, heard: now, applied, is_local });
+    }
+
+    /// A broker told how far it has applied the metadata log.
+    fn applied(&mut self, broker: NodeId, offset: Offset) {
+        if let Some(session) = self.sessions.get_mut(&broker) {
+            session.applied = offset;
+        }
+    }
+
+    /// A broker that shuts down has given everything away in the image at `offset`. Only the first time counts.
+    fn leaves_at(&mut self, broker: NodeId, offset: Offset) {
+        self.leaving.entry(broker).or_insert(offset);
+    }
+
+    /// The offset of the image in which a broker that shuts down has given everything away; `None` while that is not known.
+    pub fn left_at(&self, broker: NodeId) -> Option<Offset> {
+        self.leaving.get(&broker).copied()
+    }
+
+    /// True if every broker that may lead has applied the metadata log up to `offset`. The local one's image is this
+    /// controller's own.
+    pub fn have_applied(&self, image: &MetadataImage, offset: Offset) -> bool {
+        self.sessions.iter().all(|(id, s)| s.is_local || s.applied >= offset || !image.is_active(*id))
     }
 
     /// A broker is no longer expected to be heard.
     pub fn forget(&mut self, broker: NodeId) {
         self.sessions.remove(&broker);
+        self.leaving.remove(&broker);
     }
 
     /// True if the broker was heard within its session.

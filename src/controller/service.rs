@@ -146,6 +146,22 @@ struct Active {
     epoch: LeaderEpoch,
     image: MetadataImage,
     live: Liveness,
+    rounds: [Round; 2],
+}
+
+/// Something that the controller does by itself from time to time.
+struct Round {
+    what: Command,
+    every: Duration,
+    /// `None` if never.
+    next: Option<Instant>,
+}
+
+impl Round {
+    fn new(what: Command, every: Option<Duration>) -> Round {
+        let next = every.map(|every| Instant::now() + every);
+        Round { what, every: every.unwrap_or_default(), next }
+    }
 }
 
 impl Controller {
@@ -210,7 +226,19 @@ impl Controller {
             live.heard(broker.id, broker.epoch, now, broker.id == self.config.rules.node_id);
         }
         tracing::info!(epoch, offset = image.offset(), "the controller is active");
-        Ok(Active { epoch, image, live })
+        Ok(Active { epoch, image, live, rounds: self.rounds() })
+    }
+
+    fn rounds(&self) -> [Round; 2] {
+        let layers = &self.config.rules.layers;
+        let number = |key: &str| layers.number(key).max(1).unsigned_abs();
+        let balance = Duration::from_secs(number("leader.imbalance.check.interval.seconds"));
+        let unclean = Duration::from_millis(number("unclean.leader.election.interval.ms"));
+        let balances = layers.boolean("auto.leader.rebalance.enable");
+        [
+            Round::new(Command::BalanceLeaders, balances.then_some(balance)),
+            Round::new(Command::ElectUncleanLeaders, Some(unclean)),
+        ]
     }
 
     fn monotonic_ms(&self) -> Ms {
@@ -221,15 +249,11 @@ impl Controller {
     async fn lead(&mut self, mut active: Active) -> Result<(), String> {
         loop {
             let next_deadline = active.live.next_deadline();
-            let session_ends = async {
-                match next_deadline {
-                    Some(at) => {
-                        let at = self.started + Duration::from_millis(at.max(0).unsigned_abs());
-                        tokio::time::sleep_until(at).await;
-                    }
-                    None => std::future::pending().await,
-                }
-            };
+            let next_deadline =
+                next_deadline.map(|at| self.started + Duration::from_millis(at.max(0).unsigned_abs()));
+            let session_ends = at_or_never(next_deadline);
+            let next_round = at_or_never(active.rounds.iter().filter_map(|round| round.next).min());
+            let mut round_is_due = false;
             let mut batch: Vec<Waiting> = Vec::new();
             tokio::select! {
                 biased;
@@ -254,11 +278,37 @@ impl Controller {
                         Waiting { command: Command::FenceBroker { broker, epoch }, answer: oneshot::channel().0 }
                     }));
                 }
+                () = next_round => round_is_due = true,
             }
-            if !self.serve(&mut active, batch).await {
+            let done = match round_is_due {
+                true => self.hold_rounds(&mut active).await,
+                false => self.serve(&mut active, batch).await,
+            };
+            if !done {
                 return Ok(());
             }
         }
+    }
+
+    /// Does what is due. False as [`Controller::serve`].
+    async fn hold_rounds(&mut self, active: &mut Active) -> bool {
+        let now = Instant::now();
+        for at in 0..active.rounds.len() {
+            let round = &active.rounds[at];
+            if round.next.is_none_or(|next| next > now) {
+                continue;
+            }
+            let (answer, mut answered) = oneshot::channel();
+            let waiting = Waiting { command: round.what.clone(), answer };
+            if !self.serve(active, vec![waiting]).await {
+                return false;
+            }
+            // The rest follows at once, after what others have asked for meanwhile.
+            let more = matches!(answered.try_recv(), Ok(Ok(Reply::Elections { more: true })));
+            let round = &mut active.rounds[at];
+            round.next = Some(if more { now } else { now + round.every });
+        }
+        true
     }
 
     /// Decides commands and has what comes of it committed, in as few entries as their size allows. False if a proposal
@@ -310,28 +360,9 @@ impl Controller {
         after.set_position(after.offset() + decision.records.len() as i64, active.epoch);
         active.image = after;
         pending.extend(decision.records);
-        self.note_liveness(active, command, &decision.reply);
+        let (now, me) = (self.monotonic_ms(), self.config.rules.node_id);
+        active.live.note(command, &decision.reply, &active.image, now, me);
         Ok(decision.reply)
-    }
-
-    /// What a command says of who is alive.
-    fn note_liveness(&self, active: &mut Active, command: &Command, reply: &Reply) {
-        let now = self.monotonic_ms();
-        let is_local = |id: NodeId| id == self.config.rules.node_id;
-        match (command, reply) {
-            (Command::RegisterBroker(wanted), Reply::RegisterBroker(epoch)) => {
-                active.live.heard(wanted.id, *epoch, now, is_local(wanted.id));
-            }
-            (Command::BrokerHeartbeat(beat), Reply::BrokerHeartbeat { should_shut_down, .. }) => {
-                if *should_shut_down {
-                    active.live.forget(beat.id);
-                } else {
-                    active.live.heard(beat.id, beat.epoch, now, is_local(beat.id));
-                }
-            }
-            (Command::UnregisterBroker(id), _) => active.live.forget(*id),
-            _ => {}
-        }
     }
 
     /// Has the pending records committed and answers. False if that failed.
@@ -396,6 +427,14 @@ impl Controller {
             "what was decided on and what was applied must be the same image"
         );
         active.image = MetadataImage::clone(&published);
+    }
+}
+
+/// Waits until `at`; for ever without it.
+async fn at_or_never(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
     }
 }
 

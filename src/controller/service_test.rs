@@ -91,6 +91,7 @@ impl Node {
             features,
             rack: None,
             log_dirs: vec![Uuid::from_u128(4711)],
+            previous_epoch: -1,
         };
         let epoch = registration::register_broker(&self.controller, wanted, soon()).await.unwrap();
         let offset = self.quorum.image().offset();

@@ -377,8 +377,6 @@ impl MetadataImage {
         r: &records::PartitionChangeRecord,
         delta: &mut MetadataDelta,
     ) -> Result<(), ApplyError> {
-        /// "The leader did not change", which also leaves the leader epoch.
-        const NO_LEADER_CHANGE: NodeId = -2;
         let (id, index) = (TopicId(r.topic_id), r.partition_id);
         if self.topics.get_by_id(id).is_none() {
             return Err(ApplyError::UnknownTopic { record: "PartitionChangeRecord", id });
@@ -386,28 +384,7 @@ impl MetadataImage {
         let Some(before) = self.topics.any_partition(id, index) else {
             return Err(ApplyError::UnknownPartition { id, index });
         };
-        let mut after = Partition::clone(before);
-        let replace = |field: &mut Box<[NodeId]>, with: &Option<Vec<NodeId>>| {
-            if let Some(with) = with {
-                *field = with.as_slice().into();
-            }
-        };
-        replace(&mut after.isr, &r.isr);
-        replace(&mut after.replicas, &r.replicas);
-        replace(&mut after.removing, &r.removing_replicas);
-        replace(&mut after.adding, &r.adding_replicas);
-        replace(&mut after.elr, &r.eligible_leader_replicas);
-        replace(&mut after.last_known_elr, &r.last_known_elr);
-        let known = r.directories.as_deref().unwrap_or(&after.directories);
-        after.directories = directories(known, after.replicas.len());
-        if r.leader != NO_LEADER_CHANGE {
-            after.leader = r.leader;
-            after.leader_epoch = after.leader_epoch.saturating_add(1);
-        }
-        if r.leader_recovery_state != -1 {
-            after.recovering = recovering("PartitionChangeRecord", r.leader_recovery_state)?;
-        }
-        after.partition_epoch = after.partition_epoch.saturating_add(1);
+        let after = before.after(r)?;
         self.topics.put_partition(id, index, after);
         delta.partition_changed(id, index);
         Ok(())
@@ -439,6 +416,41 @@ impl MetadataImage {
             }
         }
         Ok(())
+    }
+}
+
+impl Partition {
+    /// The partition after a change. A record that names a leader raises the leader epoch, the same leader too.
+    ///
+    /// # Errors
+    ///
+    /// If the record has a value without a meaning.
+    pub fn after(&self, r: &records::PartitionChangeRecord) -> Result<Partition, ApplyError> {
+        /// "The leader did not change", which also leaves the leader epoch.
+        const NO_LEADER_CHANGE: NodeId = -2;
+        let mut after = self.clone();
+        let replace = |field: &mut Box<[NodeId]>, with: &Option<Vec<NodeId>>| {
+            if let Some(with) = with {
+                *field = with.as_slice().into();
+            }
+        };
+        replace(&mut after.isr, &r.isr);
+        replace(&mut after.replicas, &r.replicas);
+        replace(&mut after.removing, &r.removing_replicas);
+        replace(&mut after.adding, &r.adding_replicas);
+        replace(&mut after.elr, &r.eligible_leader_replicas);
+        replace(&mut after.last_known_elr, &r.last_known_elr);
+        let known = r.directories.as_deref().unwrap_or(&after.directories);
+        after.directories = directories(known, after.replicas.len());
+        if r.leader != NO_LEADER_CHANGE {
+            after.leader = r.leader;
+            after.leader_epoch = after.leader_epoch.saturating_add(1);
+        }
+        if r.leader_recovery_state != -1 {
+            after.recovering = recovering("PartitionChangeRecord", r.leader_recovery_state)?;
+        }
+        after.partition_epoch = after.partition_epoch.saturating_add(1);
+        Ok(after)
     }
 }
 

@@ -25,6 +25,8 @@ enum Shows {
     Producers,
     /// At the next start, for it is used in starts alone.
     NextStart,
+    /// In elections, which the controller holds; has a test of its own.
+    Elections,
     /// Nowhere, for logs are not compacted yet.
     Compaction,
     /// It is refused, for listeners do not change while the node runs.
@@ -78,6 +80,7 @@ const TABLE: &[(&str, &str, Shows)] = &[
     ("num.recovery.threads.per.data.dir", "3", Shows::NextStart),
     ("num.replica.fetchers", "2", Shows::NextStart),
     ("producer.id.expiration.ms", "1000", Shows::Producers),
+    ("unclean.leader.election.enable", "true", Shows::Elections),
 ];
 
 /// Some of the keys show only together with these.
@@ -113,7 +116,9 @@ fn seen(node: &Node, shows: Shows) -> String {
             format!("{:?}", node.broker.replicas.partition("t", 0).expect("the partition").settings())
         }
         Shows::Connections => format!("{:?}", node.reception.limits.most()),
-        Shows::Producers | Shows::NextStart | Shows::Compaction | Shows::Refused => String::new(),
+        Shows::Producers | Shows::NextStart | Shows::Elections | Shows::Compaction | Shows::Refused => {
+            String::new()
+        }
     }
 }
 

@@ -99,6 +99,7 @@ impl Remote {
             features,
             rack: Some("r".to_owned()),
             log_dirs: vec![Uuid::from_u128(9999)],
+            previous_epoch: -1,
         };
         let epoch =
             registration::register_broker(&self.controller, registration.clone(), soon()).await.unwrap();

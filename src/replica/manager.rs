@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
+use imbl::Vector;
 use parking_lot::{Mutex, RwLock};
 
 use super::fetcher::FetchersSlot;
@@ -40,17 +41,18 @@ pub(super) struct Topics {
     pub(super) by_id: FastMap<TopicId, Arc<TopicReplicas>>,
 }
 
-/// The partitions of one topic. Replaced as a whole when the topic changes.
+/// The partitions of one topic. Replaced when the topic changes, by one that shares what has not changed.
 pub struct TopicReplicas {
     /// The topic's name.
     pub name: TopicName,
     /// The topic's id.
     pub id: TopicId,
     /// Partitions at their numbers.
-    pub(super) partitions: Vec<Slot>,
+    pub(super) partitions: Vector<Slot>,
 }
 
 /// What this broker has of a partition.
+#[derive(Clone)]
 pub(super) enum Slot {
     /// No replica.
     Elsewhere,

@@ -834,3 +834,76 @@ async fn fewer_in_sync_replicas_are_enough_as_soon_as_the_topic_says_so() {
     assert_eq!(cluster.produce(1, "c").await, Ok(2));
     cluster.stop().await;
 }
+
+/// A reassignment takes the partition away from 2, which deletes its log, and gives it back, which makes a new one.
+#[tokio::test(start_paused = true)]
+async fn a_replica_that_leaves_deletes_its_log_and_may_come_back() {
+    let cluster = Cluster::with_partition(Durability::Fsync, 1);
+    for value in ["a", "b"] {
+        cluster.produce(1, value).await.unwrap();
+    }
+    cluster.until_equal().await;
+    let has_log = |cluster: &Cluster| {
+        let disk: &dyn crate::env::Disk = &cluster.disks[&2];
+        disk.list(&PathBuf::from("/d")).unwrap().iter().any(|entry| entry.name == "t-0")
+    };
+    assert!(has_log(&cluster));
+    let change = |replicas: &[NodeId], isr: Option<&[NodeId]>| PartitionChangeRecord {
+        partition_id: 0,
+        topic_id: TOPIC.0,
+        replicas: Some(replicas.to_vec()),
+        isr: isr.map(<[NodeId]>::to_vec),
+        leader: 1,
+        ..PartitionChangeRecord::default()
+    };
+    let old = cluster.partition(2);
+    cluster.publish(&[change(&[1, 3], Some(&[1, 3])).into()]);
+    assert!(!has_log(&cluster), "its name is free at once");
+    let manager = Arc::clone(&cluster.state.lock().hosts[&2].manager);
+    assert_eq!(manager.partition("t", 0).err(), Some(ErrorCode::NotLeaderOrFollower));
+    assert!(manager.logs().found().is_empty());
+    cluster.produce(1, "c").await.unwrap();
+
+    cluster.publish(&[change(&[1, 3, 2], None).into()]);
+    assert!(!Arc::ptr_eq(&old, &cluster.partition(2)));
+    cluster.until_equal().await;
+    cluster.until("2 is in sync", |cluster| cluster.isr() == [1, 2, 3]).await;
+    assert_eq!(cluster.content(2).len(), 3);
+    drop((old, manager));
+    cluster.stop().await;
+}
+
+/// What a topic's other partitions are is not looked at when one of them changes.
+#[tokio::test(start_paused = true)]
+async fn a_change_of_one_partition_leaves_the_others_as_they_are() {
+    let cluster = Cluster::with_partition(Durability::Fsync, 1);
+    let partition = |index: i32, replicas: &[NodeId]| {
+        MetadataRecord::from(PartitionRecord {
+            partition_id: index,
+            topic_id: TOPIC.0,
+            replicas: replicas.to_vec(),
+            isr: replicas.to_vec(),
+            leader: replicas[0],
+            directories: vec![Uuid::from_u128(1000); replicas.len()],
+            ..PartitionRecord::default()
+        })
+    };
+    // Out of order, as a log may tell them.
+    cluster.publish(&[partition(2, &[3, 1])]);
+    cluster.publish(&[partition(1, &[2])]);
+    let of = |node: NodeId| {
+        let manager = Arc::clone(&cluster.state.lock().hosts[&node].manager);
+        move |index| manager.partition("t", index)
+    };
+    let (one, three) = (of(1), of(3));
+    assert_eq!(one(1).err(), Some(ErrorCode::NotLeaderOrFollower));
+    assert_eq!(one(3).err(), Some(ErrorCode::UnknownTopicOrPartition));
+    assert!(one(2).unwrap().isr().is_none() && three(2).unwrap().isr().is_some());
+    let before: Vec<_> = [0, 2].map(|index| one(index).unwrap()).into();
+    cluster.elect(2, &[1, 2, 3]);
+    let after: Vec<_> = [0, 2].map(|index| one(index).unwrap()).into();
+    assert!(before.iter().zip(&after).all(|(before, after)| Arc::ptr_eq(before, after)));
+    assert!(after[0].isr().is_none(), "2 leads now");
+    drop((before, after, one, three));
+    cluster.stop().await;
+}

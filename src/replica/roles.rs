@@ -13,7 +13,7 @@ use crate::metadata::{
     ConfigResource, MetadataDelta, MetadataImage, Partition as Registration, ResourceType, Topic,
 };
 use crate::storage::StorageError;
-use crate::types::{ErrorCode, Offset, TopicId, TopicPartition};
+use crate::types::{ErrorCode, Offset, PartitionIndex, TopicId, TopicName, TopicPartition};
 
 /// Works out a topic's settings from the image and the broker's own configuration.
 pub type SettingsOf = Box<dyn Fn(&MetadataImage, &str) -> PartitionSettings + Send + Sync>;
@@ -27,30 +27,40 @@ impl ReplicaManager {
         for (id, name) in &delta.topics_deleted {
             self.delete_topic(*id, name);
         }
-        for id in delta.partitions.keys() {
+        for (id, changed) in &delta.partitions {
             if let Some(topic) = image.topics().get_by_id(*id) {
-                self.update_topic(image, topic);
+                self.update_topic(image, topic, changed);
             }
         }
         self.update_settings(image, delta);
     }
 
-    fn update_topic(&self, image: &MetadataImage, topic: &Topic) {
+    /// Costs what has changed, however many partitions the topic has.
+    fn update_topic(&self, image: &MetadataImage, topic: &Topic, changed: &BTreeSet<PartitionIndex>) {
         let known = self.topic_by_id(topic.id);
+        let mut partitions = known.map(|known| known.partitions.clone()).unwrap_or_default();
+        // What a log tells out of order is part of the topic only once those before it have come.
+        let new = partitions.len()..topic.partitions.len();
+        partitions.extend(new.clone().map(|_| Slot::Elsewhere));
+        let new = new.filter_map(|at| PartitionIndex::try_from(at).ok());
+        let touched: BTreeSet<PartitionIndex> = changed.iter().copied().chain(new).collect();
         let mut settings = None;
-        let mut partitions = Vec::with_capacity(topic.partitions.len());
-        for (index, registration) in topic.iter() {
-            if !registration.is_on(self.node_id) {
-                partitions.push(Slot::Elsewhere);
+        let mut left = Vec::new();
+        for index in touched {
+            let (Some(registration), Ok(at)) = (topic.partition(index), usize::try_from(index)) else {
                 continue;
-            }
-            let slot = match known.as_ref().map(|known| known.partition(index)) {
-                Some(Ok(partition)) => Slot::Here(partition),
-                Some(Err(ErrorCode::KafkaStorageError)) => Slot::Offline,
-                Some(Err(_)) | None => {
+            };
+            let slot = match (partitions.get(at), registration.is_on(self.node_id)) {
+                (Some(slot @ (Slot::Here(_) | Slot::Offline)), true) => slot.clone(),
+                (Some(Slot::Elsewhere) | None, true) => {
                     let settings = settings.get_or_insert_with(|| (self.settings_of)(image, &topic.name));
                     self.open(topic, index, registration, settings)
                 }
+                (Some(Slot::Here(partition)), false) => {
+                    left.push(Arc::clone(partition));
+                    Slot::Elsewhere
+                }
+                (Some(Slot::Elsewhere | Slot::Offline) | None, false) => Slot::Elsewhere,
             };
             if let Slot::Here(partition) = &slot {
                 partition.become_what(registration);
@@ -58,12 +68,18 @@ impl ReplicaManager {
                     fetchers.assign(partition, registration);
                 }
             }
-            partitions.push(slot);
+            partitions.set(at, slot);
         }
         let replicas = Arc::new(TopicReplicas { name: Arc::clone(&topic.name), id: topic.id, partitions });
-        let mut topics = self.topics.write();
-        topics.by_id.insert(topic.id, Arc::clone(&replicas));
-        topics.by_name.insert(Arc::clone(&topic.name), replicas);
+        {
+            let mut topics = self.topics.write();
+            topics.by_id.insert(topic.id, Arc::clone(&replicas));
+            topics.by_name.insert(Arc::clone(&topic.name), replicas);
+        }
+        for partition in &left {
+            tracing::info!("{}-{} has left this broker", topic.name, partition.index());
+        }
+        self.drop_logs(&topic.name, left.iter(), ErrorCode::NotLeaderOrFollower);
     }
 
     fn open(
@@ -133,28 +149,39 @@ impl ReplicaManager {
             gone
         };
         let Some(gone) = gone else { return };
-        if let Some(fetchers) = self.fetchers.get() {
-            gone.iter().for_each(|partition| fetchers.leave(id, partition.index()));
-        }
-        // The names go now: a topic of the same name may be made, and written to, in the very next change.
+        tracing::info!("topic {name} is deleted");
+        self.drop_logs(&gone.name, gone.iter(), ErrorCode::UnknownTopicOrPartition);
+    }
+
+    /// Deletes the logs of partitions that are not here any more. From here on their requests are refused with `error`.
+    fn drop_logs<'a>(
+        &self,
+        topic: &TopicName,
+        partitions: impl Iterator<Item = &'a Arc<Partition>>,
+        error: ErrorCode,
+    ) {
+        // The names go now: the partition may come back, or a topic of the same name be made, and written to, in the very
+        // next change.
         let mut retired = Vec::new();
-        for log in gone.iter().filter_map(|p| p.give_up_log(ErrorCode::UnknownTopicOrPartition)) {
-            let name = log.partition().clone();
+        for partition in partitions {
+            if let Some(fetchers) = self.fetchers.get() {
+                fetchers.leave(partition.topic_id(), partition.index());
+            }
+            let Some(log) = partition.give_up_log(error) else { continue };
             match self.logs.retire(log, self.rng.lock().uuid()) {
                 Ok(log) => retired.extend(log),
-                Err(fault) => tracing::error!("{name} cannot be deleted: {fault}"),
+                Err(fault) => tracing::error!("{topic}-{} cannot be deleted: {fault}", partition.index()),
             }
         }
-        tracing::info!("topic {name} is deleted");
         if retired.is_empty() {
             return;
         }
         let (logs, now, tasks) = (Arc::clone(&self.logs), self.env.clock.now(), self.env.tasks.clone());
-        let name = Arc::clone(&gone.name);
+        let topic = Arc::clone(topic);
         self.env.tasks.spawn("delete logs", async move {
             let delete = move || {
                 if let Err(fault) = logs.delete(retired, now) {
-                    tracing::error!("the logs of {name} cannot be deleted: {fault}");
+                    tracing::error!("logs of {topic} cannot be deleted: {fault}");
                 }
             };
             tasks.run_blocking(delete).await;

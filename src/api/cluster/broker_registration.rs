@@ -61,6 +61,7 @@ fn command(request: BrokerRegistrationRequest) -> Result<Command, ApiError> {
         features: features.collect(),
         rack: request.rack.map(|rack| rack.to_string()),
         log_dirs: request.log_dirs,
+        previous_epoch: request.previous_broker_epoch,
     }))
 }
 
@@ -86,6 +87,7 @@ mod tests {
             features: vec![FeatureRange { name: "f".into(), min: 1, max: 9 }],
             rack: Some("r".to_owned()),
             log_dirs: vec![Uuid::from_u128(1000), Uuid::from_u128(1001)],
+            previous_epoch: 77,
         }
     }
 

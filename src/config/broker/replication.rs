@@ -10,15 +10,14 @@ properties! {
     pub(super) REPLICATION_KEYS;
 
     /// Whether leadership returns to preferred replicas by itself.
-    "auto.leader.rebalance.enable", Boolean, Is("true"), Any, High, ReadOnly, ignored: REPLICATION;
+    "auto.leader.rebalance.enable", Boolean, Is("true"), Any, High, ReadOnly;
     /// How many finished DeleteRecords may pile up before they are cleared away.
     "delete.records.purgatory.purge.interval.requests", Int, Is("1"), Any, Medium, ReadOnly,
         ignored: PURGATORY;
     /// How many finished fetches may pile up before they are cleared away.
     "fetch.purgatory.purge.interval.requests", Int, Is("1000"), Any, Medium, ReadOnly, ignored: PURGATORY;
     /// How often the balance of leaders is looked at.
-    "leader.imbalance.check.interval.seconds", Long, Is("300"), AtLeast(1), High, ReadOnly,
-        ignored: REPLICATION;
+    "leader.imbalance.check.interval.seconds", Long, Is("300"), AtLeast(1), High, ReadOnly;
     /// Fewest in-sync replicas with which acks=all is accepted.
     "min.insync.replicas", Int, Is("1"), AtLeast(1), High, ClusterWide;
     /// Replicas that move between directories at the same time.
@@ -51,8 +50,7 @@ properties! {
     /// How long a follower waits for an answer.
     "replica.socket.timeout.ms", Int, Is("30000"), Any, High, ReadOnly;
     /// Whether a replica outside the in-sync set may lead when no other can, at the cost of records.
-    "unclean.leader.election.enable", Boolean, Is("false"), Any, High, ClusterWide, ignored: REPLICATION;
+    "unclean.leader.election.enable", Boolean, Is("false"), Any, High, ClusterWide;
     /// How often unclean elections are looked for.
-    "unclean.leader.election.interval.ms", Long, Is("300000"), AtLeast(1), Medium, ReadOnly, internal,
-        ignored: REPLICATION;
+    "unclean.leader.election.interval.ms", Long, Is("300000"), AtLeast(1), Medium, ReadOnly, internal;
 }

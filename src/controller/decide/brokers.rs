@@ -4,15 +4,17 @@ use std::collections::BTreeSet;
 
 use crate::metadata::features::METADATA_VERSION;
 use crate::metadata::topics::directory;
-use crate::metadata::{Broker, Endpoint, FeatureRange};
+use crate::metadata::{Broker, Endpoint, FeatureRange, NO_LEADER, Partition};
 use crate::schema::metadata::{
     BrokerEndpoint, BrokerFeature, BrokerRegistrationChangeRecord, ControllerEndpoint, ControllerFeature,
-    MetadataRecord, RegisterBrokerRecord, RegisterControllerRecord, UnregisterBrokerRecord,
+    MetadataRecord, PartitionChangeRecord, RegisterBrokerRecord, RegisterControllerRecord,
+    UnregisterBrokerRecord,
 };
 use crate::types::{BrokerEpoch, ErrorCode, NodeId};
 
 use super::super::command::{ApiError, BrokerHeartbeat, BrokerRegistration, ControllerRegistration, Reply};
-use super::{Decision, Facts, elections, partitions};
+use super::change::{Change, Electorate, LEADER_STAYS};
+use super::{Decision, Facts};
 
 pub(super) fn register(facts: &Facts<'_>, wanted: &BrokerRegistration) -> Result<Decision, ApiError> {
     if wanted.cluster_id != facts.rules.cluster_id {
@@ -24,8 +26,8 @@ pub(super) fn register(facts: &Facts<'_>, wanted: &BrokerRegistration) -> Result
     }
     let existing = facts.image.brokers().get(wanted.id);
     let same_incarnation = existing.filter(|b| b.incarnation == wanted.incarnation);
-    // One that was about to go and comes again need not wait for its session's end.
-    if let Some(existing) = existing.filter(|old| !old.in_controlled_shutdown)
+    // One that was about to go and comes again need not wait for its session's end, and one that is fenced has none.
+    if let Some(existing) = existing.filter(|old| !old.fenced && !old.in_controlled_shutdown)
         && same_incarnation.is_none()
         && !has_its_directories(existing, wanted)
         && facts.live.has_session(wanted.id, facts.monotonic_ms)
@@ -38,10 +40,12 @@ pub(super) fn register(facts: &Facts<'_>, wanted: &BrokerRegistration) -> Result
     }
     check_directories(facts, wanted)?;
     check_features(facts, wanted)?;
-    // A new incarnation is fenced by its registration: what it led before, it has lost.
+    // A new incarnation is fenced by its registration: what it led before, it has lost. Unless it was shut down cleanly
+    // since, its disk may have lost something too.
     let mut records = match existing {
-        Some(old) if same_incarnation.is_none() => lose_leaderships(facts, old.id),
-        _ => Vec::new(),
+        Some(old) if same_incarnation.is_none() && old.epoch == wanted.previous_epoch => gone(facts, old.id),
+        Some(old) if same_incarnation.is_none() => gone_untrusted(facts, old.id),
+        Some(_) | None => Vec::new(),
     };
     let epoch = match same_incarnation {
         Some(same) => same.epoch,
@@ -168,7 +172,7 @@ pub(super) fn unregister(facts: &Facts<'_>, id: NodeId) -> Result<Decision, ApiE
         let message = format!("Broker ID {id} is not currently registered");
         return Err(ApiError::new(ErrorCode::BrokerIdNotRegistered, message));
     };
-    let mut records = lose_leaderships(facts, id);
+    let mut records = gone_untrusted(facts, id);
     records.push(UnregisterBrokerRecord { broker_id: id, broker_epoch: broker.epoch }.into());
     Ok(Decision { records, reply: Reply::Done })
 }
@@ -179,27 +183,22 @@ pub(super) fn heartbeat(facts: &Facts<'_>, beat: &BrokerHeartbeat) -> Result<Dec
     let mut is_fenced = broker.fenced;
     let mut should_shut_down = false;
     if beat.want_shut_down {
-        if broker.fenced {
-            should_shut_down = true;
-        } else {
-            // First what others can lead is moved; with the next heartbeat the broker may go. What nobody else can lead
-            // keeps it from nothing: that would be for ever.
-            should_shut_down = !leads_what_others_can(facts, beat.id);
-            if should_shut_down {
-                records.extend(fence_records(facts, broker));
-                is_fenced = true;
-            } else {
-                if !broker.in_controlled_shutdown {
-                    let change = BrokerRegistrationChangeRecord {
-                        broker_id: beat.id,
-                        broker_epoch: beat.epoch,
-                        in_controlled_shutdown: 1,
-                        ..BrokerRegistrationChangeRecord::default()
-                    };
-                    records.push(change.into());
-                }
-                records.extend(shutdown_records(facts, beat.id));
+        let handed_over = if broker.fenced { Vec::new() } else { hand_over(facts, beat.id) };
+        should_shut_down = broker.fenced || may_shut_down(facts, broker, &handed_over);
+        if should_shut_down && !broker.fenced {
+            records.extend(fence_records(facts, broker));
+            is_fenced = true;
+        } else if !broker.fenced {
+            if !broker.in_controlled_shutdown {
+                let change = BrokerRegistrationChangeRecord {
+                    broker_id: beat.id,
+                    broker_epoch: beat.epoch,
+                    in_controlled_shutdown: 1,
+                    ..BrokerRegistrationChangeRecord::default()
+                };
+                records.push(change.into());
             }
+            records.extend(handed_over.into_iter().map(MetadataRecord::from));
         }
     } else if beat.want_fence && !broker.fenced {
         records.extend(fence_records(facts, broker));
@@ -214,7 +213,7 @@ pub(super) fn heartbeat(facts: &Facts<'_>, beat: &BrokerHeartbeat) -> Result<Dec
             ..BrokerRegistrationChangeRecord::default()
         };
         records.push(change.into());
-        records.extend(take_leaderships(facts, beat.id));
+        records.extend(back(facts, beat.id));
         is_fenced = false;
     }
     Ok(Decision { records, reply: Reply::BrokerHeartbeat { is_fenced, should_shut_down } })
@@ -227,7 +226,7 @@ pub(super) fn fence(facts: &Facts<'_>, id: NodeId, epoch: BrokerEpoch) -> Result
 }
 
 fn fence_records(facts: &Facts<'_>, broker: &Broker) -> Vec<MetadataRecord> {
-    let mut records = lose_leaderships(facts, broker.id);
+    let mut records = gone(facts, broker.id);
     let change = BrokerRegistrationChangeRecord {
         broker_id: broker.id,
         broker_epoch: broker.epoch,
@@ -238,53 +237,74 @@ fn fence_records(facts: &Facts<'_>, broker: &Broker) -> Vec<MetadataRecord> {
     records
 }
 
-/// What becomes of the partitions when a broker is gone: it leaves their in-sync replicas and leads none.
-fn lose_leaderships(facts: &Facts<'_>, broker: NodeId) -> Vec<MetadataRecord> {
-    let alive = |id: NodeId| id != broker && facts.image.is_active(id);
-    let mut records = Vec::new();
-    for topic in facts.image.topics().iter() {
-        for (index, partition) in topic.iter().filter(|(_, p)| p.isr.contains(&broker) || p.leader == broker)
-        {
-            let change = partitions::without_broker(partition, topic.id, index, broker, alive);
-            records.extend(change.map(MetadataRecord::from));
-        }
+/// True if a broker that wants to stop may: it leads nothing that others could, and those that lead in its stead know it.
+/// What nobody else can lead keeps it from nothing: that would be for ever.
+fn may_shut_down(facts: &Facts<'_>, broker: &Broker, handed_over: &[PartitionChangeRecord]) -> bool {
+    if handed_over.iter().any(|change| change.leader != LEADER_STAYS) {
+        return false;
     }
-    records
-}
-
-/// True if there is a partition that the broker leads and somebody else could.
-fn leads_what_others_can(facts: &Facts<'_>, broker: NodeId) -> bool {
-    let alive = |id: NodeId| id != broker && facts.image.is_active(id);
-    facts.image.topics().iter().any(|topic| {
-        topic.iter().any(|(_, p)| p.leader == broker && elections::online_leader(p, alive).is_some())
-    })
-}
-
-/// While a broker shuts down it leaves in-sync replicas where others remain, and leads on where nobody else can.
-fn shutdown_records(facts: &Facts<'_>, broker: NodeId) -> Vec<MetadataRecord> {
-    let alive = |id: NodeId| id != broker && facts.image.is_active(id);
-    let mut records = Vec::new();
-    for topic in facts.image.topics().iter() {
-        for (index, partition) in topic.iter().filter(|(_, p)| p.isr.contains(&broker)) {
-            let change = partitions::without_broker(partition, topic.id, index, broker, alive);
-            records
-                .extend(change.filter(|c| c.leader != crate::metadata::NO_LEADER).map(MetadataRecord::from));
-        }
+    if !broker.in_controlled_shutdown {
+        return true;
     }
-    records
+    // A new controller does not know yet when the others will know.
+    let offset = facts.live.left_at(broker.id);
+    offset.is_some_and(|offset| facts.live.have_applied(facts.image, offset))
 }
 
-/// Partitions without a leader that a broker can lead now that it is back.
-fn take_leaderships(facts: &Facts<'_>, broker: NodeId) -> Vec<MetadataRecord> {
-    let alive = |id: NodeId| id == broker || facts.image.is_active(id);
+/// While a broker shuts down it leaves in-sync replicas where others can lead, and leads on where nobody else can.
+fn hand_over(facts: &Facts<'_>, broker: NodeId) -> Vec<PartitionChangeRecord> {
+    let electorate = Electorate::without(facts, broker);
+    let concerns = |p: &Partition| p.leader == broker || p.isr.contains(&broker);
+    let mut changes = change_where(facts, &electorate, concerns, |change| change.leave_isr(broker));
+    changes.retain(|change| change.leader != NO_LEADER);
+    changes
+}
+
+/// A broker is gone, or about to go: it leaves the in-sync replicas and leads nothing.
+fn gone(facts: &Facts<'_>, broker: NodeId) -> Vec<MetadataRecord> {
+    let electorate = Electorate::without(facts, broker);
+    let concerns = |p: &Partition| p.leader == broker || p.isr.contains(&broker);
+    records(change_where(facts, &electorate, concerns, |change| change.leave_isr(broker)))
+}
+
+/// The same for a broker that may have lost records, which makes it no longer eligible either (KIP-966).
+fn gone_untrusted(facts: &Facts<'_>, broker: NodeId) -> Vec<MetadataRecord> {
+    let electorate = Electorate::without(facts, broker);
+    let has_elr = electorate.has_elr();
+    let concerns =
+        |p: &Partition| p.leader == broker || p.isr.contains(&broker) || (has_elr && p.elr.contains(&broker));
+    records(change_where(facts, &electorate, concerns, |change| {
+        change.leave_isr(broker);
+        change.untrusted = has_elr.then_some(broker);
+    }))
+}
+
+/// A broker is back: it leads what has no leader and it may lead.
+fn back(facts: &Facts<'_>, broker: NodeId) -> Vec<MetadataRecord> {
+    let electorate = Electorate::with(facts, broker);
+    let concerns = |p: &Partition| p.leader == NO_LEADER && p.is_on(broker);
+    records(change_where(facts, &electorate, concerns, |_| {}))
+}
+
+fn records(changes: Vec<PartitionChangeRecord>) -> Vec<MetadataRecord> {
+    changes.into_iter().map(MetadataRecord::from).collect()
+}
+
+/// Changes every partition that is concerned. Looks at each partition there is: what happens to a broker is rare, and the
+/// look costs nanoseconds where the change costs microseconds.
+fn change_where(
+    facts: &Facts<'_>,
+    electorate: &Electorate<'_>,
+    concerns: impl Fn(&Partition) -> bool,
+    edit: impl Fn(&mut Change<'_>),
+) -> Vec<PartitionChangeRecord> {
     let mut records = Vec::new();
     for topic in facts.image.topics().iter() {
-        for (index, partition) in
-            topic.iter().filter(|(_, p)| p.leader == crate::metadata::NO_LEADER && p.is_on(broker))
-        {
-            if let Some(leader) = elections::online_leader(partition, alive) {
-                records.push(elections::change(partition, topic.id.0, index, leader, false).into());
-            }
+        for (index, partition) in topic.iter().filter(|(_, partition)| concerns(partition)) {
+            let mut change = electorate.change(topic, index, partition);
+            change.election = electorate.election(topic);
+            edit(&mut change);
+            records.extend(change.record());
         }
     }
     records

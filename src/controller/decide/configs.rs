@@ -17,7 +17,7 @@ pub(super) fn alter_incrementally(
     changes: &[(ConfigResource, Vec<ConfigChange>)],
     validate_only: bool,
 ) -> Result<Decision, ApiError> {
-    finish(changes, validate_only, |resource, changes| alter_one(facts, resource, changes))
+    finish(facts, changes, validate_only, |resource, changes| alter_one(facts, resource, changes))
 }
 
 pub(super) fn replace(
@@ -25,10 +25,11 @@ pub(super) fn replace(
     configs: &[(ConfigResource, Vec<(String, Option<String>)>)],
     validate_only: bool,
 ) -> Result<Decision, ApiError> {
-    finish(configs, validate_only, |resource, values| replace_one(facts, resource, values))
+    finish(facts, configs, validate_only, |resource, values| replace_one(facts, resource, values))
 }
 
 fn finish<T>(
+    facts: &Facts<'_>,
     wanted: &[(ConfigResource, T)],
     validate_only: bool,
     mut one: impl FnMut(&ConfigResource, &T) -> Result<Vec<MetadataRecord>, ApiError>,
@@ -42,6 +43,7 @@ fn finish<T>(
     if validate_only {
         records.clear();
     }
+    records.extend(elr::after_changes(facts, &records));
     Ok(Decision { records, reply: Reply::AlterConfigs(answers) })
 }
 

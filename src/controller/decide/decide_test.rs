@@ -1,102 +1,12 @@
 use proptest::prelude::*;
 use uuid::Uuid;
 
+use super::test_cluster::{Cluster, topic};
 use super::*;
 use crate::config::Props;
 use crate::controller::command::*;
 use crate::metadata::ConfigResource;
-use crate::metadata::{Endpoint, MetadataDelta};
-use crate::types::{PartitionIndex, Rng, TopicName};
-
-/// A cluster whose records are applied as they are decided.
-struct Cluster {
-    image: MetadataImage,
-    live: Liveness,
-    rules: Rules,
-    rng: Rng,
-    records: Vec<MetadataRecord>,
-}
-
-impl Cluster {
-    fn new(brokers: i32) -> Cluster {
-        let rules = Rules {
-            node_id: 1,
-            cluster_id: "c".into(),
-            default_partitions: 1,
-            default_replication_factor: 1,
-            layers: Layers::new(Props::new()),
-            features: Vec::new(),
-        };
-        let mut cluster = Cluster {
-            image: MetadataImage::empty(),
-            live: Liveness::new(1000),
-            rules,
-            rng: Rng::new(1),
-            records: Vec::new(),
-        };
-        for id in 1..=brokers {
-            cluster.join(id);
-        }
-        cluster
-    }
-
-    fn run(&mut self, command: Command) -> Result<Reply, ApiError> {
-        let facts = Facts {
-            image: &self.image,
-            live: &self.live,
-            now: 0,
-            monotonic_ms: 0,
-            next_offset: self.image.offset() + 1,
-            rules: &self.rules,
-        };
-        let decision = decide(&facts, &command, &mut self.rng)?;
-        let mut delta = MetadataDelta::default();
-        for record in &decision.records {
-            self.image.apply(record, &mut delta).unwrap();
-        }
-        self.image.set_position(self.image.offset() + decision.records.len() as i64, 1);
-        self.records.extend(decision.records);
-        Ok(decision.reply)
-    }
-
-    fn join(&mut self, id: NodeId) {
-        let registration = BrokerRegistration {
-            id,
-            cluster_id: "c".into(),
-            incarnation: self.rng.uuid(),
-            endpoints: vec![Endpoint {
-                listener: "PLAINTEXT".into(),
-                host: "h".into(),
-                port: 9092,
-                security_protocol: 0,
-            }],
-            features: Vec::new(),
-            rack: None,
-            log_dirs: vec![Uuid::from_u128(1000 + id as u128)],
-        };
-        let Reply::RegisterBroker(epoch) = self.run(Command::RegisterBroker(registration)).unwrap() else {
-            panic!("another reply")
-        };
-        self.beat(id, epoch, false, false);
-    }
-
-    fn beat(&mut self, id: NodeId, epoch: i64, want_fence: bool, want_shut_down: bool) -> Reply {
-        let current_offset = i64::MAX;
-        let beat = BrokerHeartbeat { id, epoch, current_offset, want_fence, want_shut_down };
-        self.run(Command::BrokerHeartbeat(beat)).unwrap()
-    }
-
-    fn create(&mut self, topic: NewTopic) -> Result<CreatedTopic, ApiError> {
-        match self.run(Command::CreateTopics { topics: vec![topic], validate_only: false })? {
-            Reply::CreateTopics(mut answers) => answers.remove(0).1,
-            other => panic!("{other:?}"),
-        }
-    }
-}
-
-fn topic(name: &str, partitions: i32, replication_factor: i16) -> NewTopic {
-    NewTopic { name: name.into(), partitions, replication_factor, ..NewTopic::default() }
-}
+use crate::metadata::{MetadataDelta, NO_LEADER};
 
 #[test]
 fn topics_are_made_with_ids_partitions_and_configs() {
@@ -239,7 +149,10 @@ fn a_broker_that_goes_hands_over_what_others_can_lead_first() {
     };
     assert_eq!((led(&cluster, "one"), led(&cluster, "two")), (1, 0));
     assert!(!cluster.image.is_active(1));
-    // What only this one has cannot be handed over.
+    // What only this one has cannot be handed over. The other has to know that it leads.
+    let reply = cluster.beat(1, epoch, false, true);
+    assert_eq!(reply, Reply::BrokerHeartbeat { is_fenced: false, should_shut_down: false });
+    cluster.unfence(2);
     let reply = cluster.beat(1, epoch, false, true);
     assert_eq!(reply, Reply::BrokerHeartbeat { is_fenced: true, should_shut_down: true });
     assert_eq!(led(&cluster, "one"), 0);
@@ -384,9 +297,27 @@ fn any_command() -> impl Strategy<Value = Command> {
             kind: if unclean { ElectionKind::Unclean } else { ElectionKind::Preferred },
             partitions: None,
         }),
-        (ids.clone(), 0..3i64).prop_map(|(broker, epoch)| Command::FenceBroker { broker, epoch }),
         (ids.clone(), 0..3i64).prop_map(|(broker, epoch)| Command::AllocateProducerIds { broker, epoch }),
-        ids.prop_map(Command::UnregisterBroker),
+        ids.clone().prop_map(Command::UnregisterBroker),
+        Just(Command::BalanceLeaders),
+        Just(Command::ElectUncleanLeaders),
+        (name, 0..3i32, prop::option::of(prop::collection::vec(ids, 0..4)), any::<bool>()).prop_map(
+            |(name, partition, replicas, allow_replication_factor_change)| {
+                let topics = vec![(name.into(), vec![Reassignment { partition, replicas }])];
+                Command::AlterPartitionReassignments { topics, allow_replication_factor_change }
+            }
+        ),
+        (name, any::<bool>()).prop_map(|(name, unclean)| Command::IncrementalAlterConfigs {
+            changes: vec![(
+                ConfigResource::topic(name.as_str()),
+                vec![ConfigChange {
+                    name: "unclean.leader.election.enable".into(),
+                    op: ConfigOp::Set,
+                    value: Some(unclean.to_string()),
+                }],
+            )],
+            validate_only: false,
+        }),
         (name, "[1-9]{1,3}").prop_map(|(name, value)| Command::IncrementalAlterConfigs {
             changes: vec![(
                 ConfigResource::topic(name.as_str()),
@@ -397,27 +328,74 @@ fn any_command() -> impl Strategy<Value = Command> {
     ]
 }
 
+/// What happens to a cluster.
+#[derive(Clone, Debug)]
+enum Step {
+    Command(Command),
+    /// The broker starts again, after a clean stop or not.
+    Join(NodeId, bool),
+    /// Its session ends.
+    Dies(NodeId),
+    /// Every leader takes in all replicas that are alive.
+    CatchUp,
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => any_command().prop_map(Step::Command),
+        2 => (1..4i32, any::<bool>()).prop_map(|(id, clean)| Step::Join(id, clean)),
+        2 => (1..4i32).prop_map(Step::Dies),
+        1 => Just(Step::CatchUp),
+    ]
+}
+
+fn check(partition: &crate::metadata::Partition, image: &MetadataImage, has_elr: bool) -> Result<(), String> {
+    let p = partition;
+    let distinct = |nodes: &[NodeId]| {
+        let set: std::collections::BTreeSet<_> = nodes.iter().collect();
+        set.len() == nodes.len()
+    };
+    let within = |nodes: &[NodeId]| nodes.iter().all(|node| p.replicas.contains(node));
+    let claims = [
+        (p.leader == NO_LEADER || p.isr.contains(&p.leader), "a leader is in sync"),
+        (p.leader == NO_LEADER || image.is_active(p.leader), "a leader is alive"),
+        (!p.replicas.is_empty() && distinct(&p.replicas), "replicas are distinct"),
+        (within(&p.isr) && distinct(&p.isr), "the in-sync replicas are replicas"),
+        (within(&p.elr) && distinct(&p.elr), "the eligible are replicas"),
+        (p.elr.iter().all(|node| !p.isr.contains(node)), "nobody is both in sync and eligible"),
+        (within(&p.removing), "what goes is there yet"),
+        (has_elr || !p.isr.is_empty(), "somebody has everything"),
+        (p.directories.len() == p.replicas.len(), "every replica has a directory"),
+    ];
+    match claims.iter().find(|(holds, _)| !holds) {
+        Some((_, claim)) => Err(format!("{claim}: {p:?}")),
+        None => Ok(()),
+    }
+}
+
 proptest! {
     #[test]
-    fn what_was_decided_replays_to_the_same_image(
-        commands in prop::collection::vec((any_command(), 0..4i32), 0..40),
+    fn what_was_decided_is_sound_and_replays_to_the_same_image(
+        has_elr: bool,
+        steps in prop::collection::vec(any_step(), 0..60),
     ) {
-        let mut cluster = Cluster::new(3);
-        for (command, joins) in commands {
-            // Refusals change nothing and write nothing.
-            let _answered = cluster.run(command);
-            if joins > 0 {
-                cluster.join(joins);
+        let mut cluster = if has_elr { Cluster::with_elr(3, 2) } else { Cluster::new(3) };
+        for step in steps {
+            match step {
+                Step::Command(command) => {
+                    // Refusals change nothing and write nothing.
+                    let _answered = cluster.run(command);
+                }
+                Step::Join(id, clean) => cluster.restart(id, clean),
+                Step::Dies(id) => cluster.fence(id),
+                Step::CatchUp => cluster.catch_up(),
             }
-            let led_by_the_dead: Vec<(TopicName, PartitionIndex)> = cluster
-                .image
-                .topics()
-                .iter()
-                .flat_map(|t| t.iter().map(|(i, p)| (t.name.clone(), i, p.clone())).collect::<Vec<_>>())
-                .filter(|(_, _, p)| p.leader >= 0 && !cluster.image.is_active(p.leader))
-                .map(|(name, index, _)| (name, index))
-                .collect();
-            prop_assert!(led_by_the_dead.is_empty(), "{:?}", led_by_the_dead);
+            for topic in cluster.image.topics().iter() {
+                for (_, partition) in topic.iter() {
+                    let sound = check(partition, &cluster.image, has_elr);
+                    prop_assert!(sound.is_ok(), "{:?}", sound);
+                }
+            }
         }
         let mut replayed = MetadataImage::empty();
         for record in &cluster.records {

@@ -1,21 +1,26 @@
-//! Elections of partition leaders on request.
+//! Elections of partition leaders: on request, and by themselves from time to time.
 
-use crate::metadata::Partition;
-use crate::schema::metadata::PartitionChangeRecord;
-use crate::types::{Bug, ErrorCode, NodeId, PartitionIndex, TopicName};
+use crate::metadata::{NO_LEADER, Partition};
+use crate::schema::metadata::{MetadataRecord, PartitionChangeRecord};
+use crate::types::{ErrorCode, PartitionIndex, TopicName};
 
 use super::super::command::{ApiError, ElectionKind, Reply};
+use super::change::{Election, Electorate};
 use super::{Decision, Facts};
+
+/// Elections that are held by themselves in one entry of the log at most, as in Kafka.
+const ELECTIONS_PER_ROUND_MAX: usize = 1000;
 
 pub(super) fn elect(
     facts: &Facts<'_>,
     kind: ElectionKind,
     wanted: Option<&[(TopicName, Vec<PartitionIndex>)]>,
 ) -> Result<Decision, ApiError> {
+    let electorate = Electorate::of(facts);
     let mut records = Vec::new();
     let mut answers = Vec::new();
     let mut run = |topic: &TopicName, index: PartitionIndex| {
-        let record = elect_one(facts, kind, topic, index)?;
+        let record = elect_one(facts, &electorate, kind, topic, index)?;
         records.push(record.into());
         Ok(())
     };
@@ -44,6 +49,7 @@ pub(super) fn elect(
 
 fn elect_one(
     facts: &Facts<'_>,
+    electorate: &Electorate<'_>,
     kind: ElectionKind,
     topic_name: &str,
     index: PartitionIndex,
@@ -57,28 +63,16 @@ fn elect_one(
     let partition = topic
         .partition(index)
         .ok_or_else(|| unknown(format!("No such partition as {topic_name}-{index}")))?;
-    let alive = |id: NodeId| facts.image.is_active(id);
-    let record = match kind {
-        ElectionKind::Preferred => {
-            if partition.leader == partition.preferred_leader() {
-                return Err(ErrorCode::ElectionNotNeeded.into());
-            }
-            let preferred = partition.preferred_leader();
-            let may_lead = partition.isr.contains(&preferred) && alive(preferred);
-            may_lead.then(|| change(partition, topic.id.0, index, preferred, false))
-        }
-        ElectionKind::Unclean => {
-            if partition.leader != crate::metadata::NO_LEADER {
-                return Err(ErrorCode::ElectionNotNeeded.into());
-            }
-            let clean = online_leader(partition, alive);
-            clean.map(|leader| change(partition, topic.id.0, index, leader, false)).or_else(|| {
-                let anybody = partition.replicas.iter().copied().find(|id| alive(*id))?;
-                Some(change(partition, topic.id.0, index, anybody, true))
-            })
-        }
+    let election = match kind {
+        ElectionKind::Preferred if partition.leader == partition.preferred_leader() => None,
+        ElectionKind::Preferred => Some(Election::Preferred),
+        ElectionKind::Unclean if partition.leader != NO_LEADER => None,
+        ElectionKind::Unclean => Some(Election::Unclean),
     };
-    record.ok_or_else(|| {
+    let Some(election) = election else { return Err(ErrorCode::ElectionNotNeeded.into()) };
+    let mut change = electorate.change(topic, index, partition);
+    change.election = election;
+    change.record().ok_or_else(|| {
         ApiError::from(match kind {
             ElectionKind::Preferred => ErrorCode::PreferredLeaderNotAvailable,
             ElectionKind::Unclean => ErrorCode::EligibleLeadersNotAvailable,
@@ -86,36 +80,47 @@ fn elect_one(
     })
 }
 
-/// Who can lead a partition without loss: the first replica that is alive and in sync, or, when nobody is in sync,
-/// eligible (KIP-966).
-pub(super) fn online_leader(partition: &Partition, alive: impl Fn(NodeId) -> bool) -> Option<NodeId> {
-    let eligible: &[NodeId] = if partition.isr.is_empty() { &partition.elr } else { &partition.isr };
-    let may_lead = |id: &NodeId| eligible.contains(id) || Bug::ElectsOutOfSync.is_planted();
-    partition.replicas.iter().copied().find(|id| may_lead(id) && alive(*id))
+/// Gives leadership back to preferred replicas that may lead: `auto.leader.rebalance.enable`.
+pub(super) fn balance(facts: &Facts<'_>) -> Decision {
+    run_where(facts, Election::Preferred, |_, partition| {
+        let preferred = partition.preferred_leader();
+        partition.leader != preferred && (partition.isr.contains(&preferred) || partition.isr.is_empty())
+    })
 }
 
-/// The record that makes `leader` the leader. An unclean one, or one out of the eligible replicas, is the only one in
-/// sync then.
-pub(super) fn change(
-    partition: &Partition,
-    topic_id: uuid::Uuid,
-    partition_id: PartitionIndex,
-    leader: NodeId,
-    is_unclean: bool,
-) -> PartitionChangeRecord {
-    let from_elr = partition.elr.contains(&leader);
-    let elr: Option<Vec<NodeId>> = if is_unclean && !partition.elr.is_empty() {
-        Some(Vec::new())
-    } else {
-        from_elr.then(|| partition.elr.iter().copied().filter(|id| *id != leader).collect())
-    };
-    PartitionChangeRecord {
-        partition_id,
-        topic_id,
-        isr: (is_unclean || from_elr).then(|| vec![leader]),
-        leader,
-        leader_recovery_state: if is_unclean && !partition.recovering { 1 } else { -1 },
-        eligible_leader_replicas: elr,
-        ..PartitionChangeRecord::default()
+/// Finds leaders for partitions without one, in topics that would rather lose records than wait:
+/// `unclean.leader.election.enable`. Such an election is held too when the last leader goes; here it is for topics that
+/// allow it later.
+pub(super) fn elect_unclean(facts: &Facts<'_>) -> Decision {
+    run_where(facts, Election::Unclean, |election, partition| {
+        partition.leader == NO_LEADER && election() == Election::Unclean
+    })
+}
+
+/// Holds an election for as many partitions as one round may have. `wanted` is given the election that the topic allows
+/// when a leader is lost.
+fn run_where(
+    facts: &Facts<'_>,
+    election: Election,
+    wanted: impl Fn(&dyn Fn() -> Election, &Partition) -> bool,
+) -> Decision {
+    let electorate = Electorate::of(facts);
+    let mut records: Vec<MetadataRecord> = Vec::new();
+    let mut more = false;
+    'all: for topic in facts.image.topics().iter() {
+        for (index, partition) in topic.iter() {
+            if !wanted(&|| electorate.election(topic), partition) {
+                continue;
+            }
+            let mut change = electorate.change(topic, index, partition);
+            change.election = election;
+            let Some(record) = change.record() else { continue };
+            if records.len() == ELECTIONS_PER_ROUND_MAX {
+                more = true;
+                break 'all;
+            }
+            records.push(record.into());
+        }
     }
+    Decision { records, reply: Reply::Elections { more } }
 }

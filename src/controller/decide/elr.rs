@@ -3,10 +3,13 @@
 //! Who is eligible depends on the value, so all brokers and the controller must have the same one: it is kept as a
 //! dynamic value of the whole cluster, which no broker may override and nobody may take away.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use crate::config::Layers;
-use crate::metadata::{ConfigResource, ResourceType};
-use crate::schema::metadata::{ConfigRecord, MetadataRecord};
-use crate::types::ErrorCode;
+use crate::metadata::{ConfigResource, ResourceType, Topic};
+use crate::schema::metadata::{ConfigRecord, MetadataRecord, PartitionChangeRecord};
+use crate::types::{ErrorCode, TopicId};
 
 use super::super::command::ApiError;
 use super::Facts;
@@ -62,6 +65,38 @@ pub(super) fn check(facts: &Facts<'_>, changes: &[MetadataRecord]) -> Result<(),
         return Err(ApiError::new(ErrorCode::InvalidConfig, why));
     }
     Ok(())
+}
+
+/// What must be written with changes of configurations. With a lower `min.insync.replicas` a leader acknowledges what those
+/// do not have who were eligible under the higher one. Where nobody leads, nothing is acknowledged, and they stay.
+pub(super) fn after_changes(facts: &Facts<'_>, changes: &[MetadataRecord]) -> Vec<MetadataRecord> {
+    if facts.image.features().level(FEATURE) < 1 {
+        return Vec::new();
+    }
+    let topics = facts.image.topics();
+    let mut concerned: BTreeMap<TopicId, &Arc<Topic>> = BTreeMap::new();
+    for change in changes {
+        let MetadataRecord::Config(config) = change else { continue };
+        if config.name != KEY {
+            continue;
+        }
+        if config.resource_type == ResourceType::Topic.code() {
+            concerned.extend(topics.get(&config.resource_name).map(|topic| (topic.id, topic)));
+        } else {
+            concerned.extend(topics.iter().map(|topic| (topic.id, topic)));
+        }
+    }
+    let mut records = Vec::new();
+    for topic in concerned.values() {
+        let eligible = topic.iter().filter(|(_, p)| !p.elr.is_empty() && !p.isr.is_empty());
+        records.extend(eligible.map(|(partition_id, _)| {
+            let eligible_leader_replicas = Some(Vec::new());
+            let topic_id = topic.id.0;
+            let none = PartitionChangeRecord::default();
+            PartitionChangeRecord { partition_id, topic_id, eligible_leader_replicas, ..none }.into()
+        }));
+    }
+    records
 }
 
 fn is_of_cluster(config: &ConfigRecord) -> bool {

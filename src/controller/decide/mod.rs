@@ -4,12 +4,14 @@
 //! of errors are Kafka's, since clients and scripts read them.
 
 pub mod brokers;
+pub mod change;
 pub mod configs;
 pub mod elections;
 pub mod elr;
 pub mod features;
 pub mod partitions;
 pub mod producer_ids;
+pub mod reassign;
 pub mod topics;
 
 use uuid::Uuid;
@@ -92,6 +94,11 @@ pub fn decide(facts: &Facts<'_>, command: &Command, rng: &mut Rng) -> Result<Dec
         }
         Command::AlterConfigs { configs, validate_only } => configs::replace(facts, configs, *validate_only),
         Command::ElectLeaders { kind, partitions } => elections::elect(facts, *kind, partitions.as_deref()),
+        Command::BalanceLeaders => Ok(elections::balance(facts)),
+        Command::ElectUncleanLeaders => Ok(elections::elect_unclean(facts)),
+        Command::AlterPartitionReassignments { topics, allow_replication_factor_change } => {
+            Ok(reassign::alter(facts, topics, *allow_replication_factor_change))
+        }
         Command::UpdateFeatures { updates, validate_only } => {
             features::update(facts, updates, *validate_only)
         }
@@ -155,6 +162,8 @@ impl Facts<'_> {
     }
 }
 
+#[cfg(test)]
+mod test_cluster;
 #[cfg(test)]
 #[path = "decide_test.rs"]
 mod tests;

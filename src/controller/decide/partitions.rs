@@ -6,6 +6,7 @@ use crate::types::{BrokerEpoch, Bug, ErrorCode, NodeId, PartitionIndex, Rng, Top
 
 use super::super::command::{ApiError, IsrChange, NewPartitions, PartitionState, Reply};
 use super::super::placement;
+use super::change::Electorate;
 use super::topics::{active, check_manual, new_partition};
 use super::{Decision, Facts, RECORDS_PER_COMMAND_MAX};
 
@@ -99,12 +100,15 @@ pub(super) fn alter(
     changes: &[IsrChange],
 ) -> Result<Decision, ApiError> {
     facts.broker_in_epoch(broker, epoch)?;
+    let electorate = Electorate::of(facts);
     let mut records = Vec::new();
     let mut answers: Vec<(TopicId, PartitionIndex, Result<PartitionState, ErrorCode>)> = Vec::new();
     for change in changes {
-        let answer = alter_one(facts, broker, change).map(|(state, record)| {
+        let answer = alter_one(facts, &electorate, broker, change).and_then(|(state, record)| {
             records.extend(record.map(MetadataRecord::from));
-            state
+            // The end of a reassignment may take the leadership from the one who asks. It is done then, and yet an error,
+            // which tells the old leader to wait for the metadata.
+            if state.leader == broker { Ok(state) } else { Err(ErrorCode::NewLeaderElected) }
         });
         answers.push((change.topic, change.partition, answer));
     }
@@ -114,6 +118,7 @@ pub(super) fn alter(
 /// The partition after the change, and the record that makes it; `None` if it is so already.
 fn alter_one(
     facts: &Facts<'_>,
+    electorate: &Electorate<'_>,
     broker: NodeId,
     change: &IsrChange,
 ) -> Result<(PartitionState, Option<PartitionChangeRecord>), ErrorCode> {
@@ -153,62 +158,21 @@ fn alter_one(
     if !eligible {
         return Err(ErrorCode::IneligibleReplica);
     }
-    let record = PartitionChangeRecord {
-        partition_id: change.partition,
-        topic_id: change.topic.0,
-        isr: (*isr != *partition.isr).then(|| isr.clone()),
-        leader_recovery_state: if change.recovering == partition.recovering { -1 } else { 0 },
-        // Who is in sync again needs no other claim to lead.
-        eligible_leader_replicas: (!partition.elr.is_empty()).then(|| without(&partition.elr, &isr)),
-        ..PartitionChangeRecord::default()
+    let mut after = electorate.change(topic, change.partition, partition);
+    after.isr = isr;
+    after.recovering = change.recovering;
+    after.election = electorate.election(topic);
+    let record = after.record();
+    let now = match &record {
+        Some(record) => partition.after(record).map_err(|_impossible| ErrorCode::UnknownServerError)?,
+        None => Partition::clone(partition),
     };
-    let changes_something = record.isr.is_some()
-        || record.leader_recovery_state != -1
-        || record.eligible_leader_replicas.as_deref().is_some_and(|elr| *elr != *partition.elr);
     let state = PartitionState {
-        leader: partition.leader,
-        leader_epoch: partition.leader_epoch,
-        partition_epoch: partition.partition_epoch + i32::from(changes_something),
-        isr,
-        recovering: change.recovering,
+        leader: now.leader,
+        leader_epoch: now.leader_epoch,
+        partition_epoch: now.partition_epoch,
+        isr: now.isr.to_vec(),
+        recovering: now.recovering,
     };
-    Ok((state, changes_something.then_some(record)))
-}
-
-fn without(nodes: &[NodeId], gone: &[NodeId]) -> Vec<NodeId> {
-    nodes.iter().copied().filter(|node| !gone.contains(node)).collect()
-}
-
-/// What happens to a partition when `broker` may not lead it any more; `None` if nothing has to.
-///
-/// The broker leaves the in-sync replicas unless it is the last of them, which then stays as the one that has
-/// everything, without leading (or, while it shuts down, goes on leading as long as nobody else can).
-pub(super) fn without_broker(
-    partition: &Partition,
-    topic: TopicId,
-    index: PartitionIndex,
-    broker: NodeId,
-    is_alive: impl Fn(NodeId) -> bool,
-) -> Option<PartitionChangeRecord> {
-    let mut isr = without(&partition.isr, &[broker]);
-    if isr.is_empty() {
-        isr = partition.isr.to_vec();
-    }
-    let leader = if partition.leader != broker {
-        partition.leader
-    } else {
-        let next =
-            partition.replicas.iter().copied().find(|id| *id != broker && isr.contains(id) && is_alive(*id));
-        next.unwrap_or(crate::metadata::NO_LEADER)
-    };
-    if *isr == *partition.isr && leader == partition.leader {
-        return None;
-    }
-    Some(PartitionChangeRecord {
-        partition_id: index,
-        topic_id: topic.0,
-        isr: (*isr != *partition.isr).then_some(isr),
-        leader: if leader == partition.leader { -2 } else { leader },
-        ..PartitionChangeRecord::default()
-    })
+    Ok((state, record))
 }

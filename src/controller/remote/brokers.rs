@@ -77,6 +77,7 @@ pub fn register_request(wanted: &BrokerRegistration) -> BrokerRegistrationReques
         .with_features(features.collect())
         .with_rack(wanted.rack.as_deref().map(text))
         .with_log_dirs(wanted.log_dirs.clone())
+        .with_previous_broker_epoch(wanted.previous_epoch)
 }
 
 /// Back from the answer.

@@ -68,6 +68,12 @@ pub(super) async fn submit(
                 forward(to, asker, topics::ELECT_VERSION, &request, false, deadline).await?;
             Ok((topics::elect_reply(response)?, offset))
         }
+        Command::AlterPartitionReassignments { topics, allow_replication_factor_change: allow } => {
+            let request = topics::reassign_request(topics, *allow, timeout_ms);
+            let version = topics::REASSIGN_VERSION;
+            let (response, offset) = forward(to, asker, version, &request, false, deadline).await?;
+            Ok((topics::reassign_reply(response)?, offset))
+        }
         Command::IncrementalAlterConfigs { changes, validate_only } => {
             let request = configs::incremental_request(changes, *validate_only);
             let (version, again) = (configs::INCREMENTAL_VERSION, *validate_only);
@@ -122,7 +128,9 @@ pub(super) async fn submit(
             Ok((partitions::alter_reply(response)?, None))
         }
         // Only the active controller itself comes to think so.
-        Command::FenceBroker { .. } => Err(ControllerError::NotController(None)),
+        Command::FenceBroker { .. } | Command::BalanceLeaders | Command::ElectUncleanLeaders => {
+            Err(ControllerError::NotController(None))
+        }
     }
 }
 

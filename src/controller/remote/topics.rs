@@ -1,4 +1,4 @@
-//! Topics: CreateTopics, DeleteTopics, CreatePartitions, ElectLeaders.
+//! Topics: CreateTopics, DeleteTopics, CreatePartitions, ElectLeaders, AlterPartitionReassignments.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,8 +7,9 @@ use kafka_protocol::messages::{BrokerId, TopicName as WireTopicName};
 
 use super::{error_of, outcome, text};
 use crate::controller::command::{
-    ApiError, CreatedTopic, ElectionKind, NewPartitions, NewTopic, Reply, TopicRef,
+    ApiError, CreatedTopic, ElectionKind, NewPartitions, NewTopic, Reassignment, Reply, TopicRef,
 };
+use crate::schema::api::alter_partition_reassignments_request::{ReassignablePartition, ReassignableTopic};
 use crate::schema::api::create_partitions_request::{CreatePartitionsAssignment, CreatePartitionsTopic};
 use crate::schema::api::create_topics_request::{
     CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig,
@@ -17,8 +18,9 @@ use crate::schema::api::create_topics_response::CreatableTopicResult;
 use crate::schema::api::delete_topics_request::DeleteTopicState;
 use crate::schema::api::elect_leaders_request::TopicPartitions;
 use crate::schema::api::{
-    CreatePartitionsRequest, CreatePartitionsResponse, CreateTopicsRequest, CreateTopicsResponse,
-    DeleteTopicsRequest, DeleteTopicsResponse, ElectLeadersRequest, ElectLeadersResponse,
+    AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse, CreatePartitionsRequest,
+    CreatePartitionsResponse, CreateTopicsRequest, CreateTopicsResponse, DeleteTopicsRequest,
+    DeleteTopicsResponse, ElectLeadersRequest, ElectLeadersResponse,
 };
 use crate::types::{ErrorCode, NodeId, PartitionIndex, TopicId, TopicName};
 
@@ -30,6 +32,8 @@ pub const DELETE_VERSION: i16 = 6;
 pub const CREATE_PARTITIONS_VERSION: i16 = 3;
 /// The version that ElectLeaders is asked in.
 pub const ELECT_VERSION: i16 = 2;
+/// The version that AlterPartitionReassignments is asked in.
+pub const REASSIGN_VERSION: i16 = 1;
 /// Kafka's number for a value that is set on the topic itself.
 const SET_ON_TOPIC: i8 = 1;
 
@@ -179,4 +183,40 @@ pub fn elect_reply(response: ElectLeadersResponse) -> Result<Reply, ApiError> {
         (name, outcomes.collect())
     });
     Ok(Reply::ElectLeaders(each.collect()))
+}
+
+/// AlterPartitionReassignments as a broker passes it on.
+pub fn reassign_request(
+    topics: &[(TopicName, Vec<Reassignment>)],
+    allow_replication_factor_change: bool,
+    timeout_ms: i32,
+) -> AlterPartitionReassignmentsRequest {
+    let partition = |wanted: &Reassignment| {
+        let ids = wanted.replicas.as_ref().map(|ids| broker_ids(ids));
+        ReassignablePartition::default().with_partition_index(wanted.partition).with_replicas(ids)
+    };
+    let topics = topics.iter().map(|(name, partitions)| {
+        let partitions = partitions.iter().map(partition).collect();
+        ReassignableTopic::default().with_name(wire_name(name)).with_partitions(partitions)
+    });
+    AlterPartitionReassignmentsRequest::default()
+        .with_timeout_ms(timeout_ms)
+        .with_allow_replication_factor_change(allow_replication_factor_change)
+        .with_topics(topics.collect())
+}
+
+/// Back from the answer.
+///
+/// # Errors
+///
+/// If nothing was even looked at.
+pub fn reassign_reply(response: AlterPartitionReassignmentsResponse) -> Result<Reply, ApiError> {
+    outcome(response.error_code, response.error_message)?;
+    let each = response.responses.into_iter().map(|topic| {
+        let name: TopicName = (**topic.name).into();
+        let partitions = topic.partitions.into_iter();
+        let outcomes = partitions.map(|p| (p.partition_index, outcome(p.error_code, p.error_message)));
+        (name, outcomes.collect())
+    });
+    Ok(Reply::AlterPartitionReassignments(each.collect()))
 }
