@@ -202,3 +202,71 @@ async fn five_thousand_partitions_are_made_at_once() {
     assert_eq!(node.quorum.image().topics().partition_count(), 10_000);
     node.stop().await;
 }
+
+/// What the decisions cost that look at every partition.
+#[test]
+#[ignore = "a measurement; wants an optimised build"]
+fn decisions_about_brokers_among_a_hundred_thousand_partitions() {
+    use crate::controller::command::BrokerHeartbeat;
+    use crate::schema::metadata::{PartitionRecord, RegisterBrokerRecord, TopicRecord};
+
+    const BROKERS: i32 = 5;
+    let (mut image, mut delta) = (MetadataImage::empty(), MetadataDelta::default());
+    let mut apply = |record: MetadataRecord| image.apply(&record, &mut delta).unwrap();
+    for id in 0..BROKERS {
+        let broker = RegisterBrokerRecord { broker_id: id, broker_epoch: 1, ..Default::default() };
+        apply(RegisterBrokerRecord { fenced: id == 4, ..broker }.into());
+    }
+    let began = Instant::now();
+    for topic in 0..1000u128 {
+        let topic_id = Uuid::from_u128(1000 + topic);
+        apply(TopicRecord { name: format!("t{topic}"), topic_id }.into());
+        for partition_id in 0..100 {
+            let replicas: Vec<i32> = (0..3).map(|at| (partition_id + at) % BROKERS).collect();
+            let isr: Vec<i32> = replicas.iter().copied().filter(|id| *id != 4).collect();
+            let directories = vec![Uuid::nil(); 3];
+            let (leader, rest) = (isr[0], PartitionRecord::default());
+            let new = PartitionRecord { partition_id, topic_id, replicas, isr, leader, directories, ..rest };
+            apply(new.into());
+        }
+    }
+    println!("100,000 partitions applied: {:?}", began.elapsed());
+    image.set_position(1_000_000, 1);
+    let began = Instant::now();
+    let copies: Vec<MetadataImage> = (0..1000).map(|_| image.clone()).collect();
+    println!("a copy of the image: {:?}", began.elapsed() / 1000);
+    drop(copies);
+    let (rules, live) = (rules(), Liveness::new(1000));
+    let beat = |id, want_shut_down| {
+        let (epoch, current_offset, want_fence) = (1, i64::MAX, false);
+        Command::BrokerHeartbeat(BrokerHeartbeat { id, epoch, current_offset, want_fence, want_shut_down })
+    };
+    for (what, command) in [
+        ("fencing", Command::FenceBroker { broker: 0, epoch: 1 }),
+        ("unfencing", beat(4, false)),
+        ("controlled shutdown", beat(0, true)),
+        ("a heartbeat", beat(0, false)),
+        ("balancing", Command::BalanceLeaders),
+    ] {
+        let facts = Facts {
+            image: &image,
+            live: &live,
+            now: 0,
+            monotonic_ms: 0,
+            next_offset: 1_000_001,
+            rules: &rules,
+        };
+        let began = Instant::now();
+        let decision = decide::decide(&facts, &command, &mut Rng::new(1)).unwrap();
+        let decided = began.elapsed();
+        let mut after = image.clone();
+        for record in &decision.records {
+            after.apply(record, &mut MetadataDelta::default()).unwrap();
+        }
+        let records = decision.records.len();
+        println!(
+            "{what}: {records} records decided in {decided:?}, applied in {:?}",
+            began.elapsed() - decided
+        );
+    }
+}

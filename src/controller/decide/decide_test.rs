@@ -126,6 +126,51 @@ fn a_fenced_broker_leads_nothing_and_leads_again_when_it_is_back() {
 }
 
 #[test]
+fn fenced_brokers_get_replicas_that_are_not_in_sync() {
+    let mut cluster = Cluster::new(3);
+    cluster.fence(3);
+    cluster.create(topic("t", 9, 3)).unwrap();
+    let more = |count, assignments| Command::CreatePartitions {
+        topics: vec![NewPartitions { topic: "t".into(), count, assignments }],
+        validate_only: false,
+    };
+    cluster.run(more(12, None)).unwrap();
+    let made = cluster.image.topics().get("t").unwrap();
+    assert_eq!(made.partitions.len(), 12);
+    for (_, partition) in made.iter() {
+        assert_eq!((partition.replicas.len(), partition.isr.len()), (3, 2));
+        assert!(!partition.isr.contains(&3) && partition.leader == partition.isr[0]);
+    }
+    // By hand, a fenced one may be the first, and must not be the only one.
+    cluster.create(NewTopic { assignments: vec![(0, vec![3, 2])], ..topic("hand", -1, -1) }).unwrap();
+    let hand = cluster.image.topics().partition("hand", 0).unwrap();
+    assert_eq!((hand.leader, &*hand.isr), (2, &[2][..]));
+    let none = "are fenced or in controlled shutdown.";
+    let alone = NewTopic { assignments: vec![(0, vec![2]), (1, vec![3])], ..topic("alone", -1, -1) };
+    let error = cluster.create(alone).unwrap_err();
+    assert_eq!(error.code, ErrorCode::InvalidReplicaAssignment);
+    let words = "All brokers specified in the manual partition assignment for partition";
+    assert_eq!(error.message, Some(format!("{words} 1 {none}")));
+    cluster.create(topic("single", 1, 1)).unwrap();
+    let topics = vec![NewPartitions { topic: "single".into(), count: 2, assignments: Some(vec![vec![3]]) }];
+    let reply = cluster.run(Command::CreatePartitions { topics, validate_only: false }).unwrap();
+    let Reply::CreatePartitions(answers) = reply else { panic!("another reply") };
+    assert_eq!(answers[0].1.as_ref().unwrap_err().message, Some(format!("{words} 1 {none}")));
+    // Nobody is left.
+    cluster.fence(1);
+    cluster.fence(2);
+    let error = cluster.create(topic("none", 1, 1)).unwrap_err();
+    let message = "Unable to replicate the partition 1 time(s): All brokers are currently fenced.";
+    let expected = ApiError::new(ErrorCode::InvalidReplicationFactor, message);
+    assert_eq!(error, expected);
+    assert!(matches!(
+        cluster.run(more(13, None)),
+        Ok(Reply::CreatePartitions(answers))
+            if answers[0].1.as_ref().unwrap_err().message.as_deref() == Some("All brokers are currently fenced.")
+    ));
+}
+
+#[test]
 fn the_only_broker_may_leave() {
     let mut cluster = Cluster::new(1);
     cluster.create(topic("t", 3, 1)).unwrap();
