@@ -150,8 +150,8 @@ def consume_kafka_python(group, bootstrap, journal, stop):
                 consumer.commit({TopicPartition(TOPIC, p): OffsetAndMetadata(o, "", -1) for p, o in done.items()})
                 for partition, offset in done.items():
                     journal.write("committed", partition, offset)
-        except KafkaError:
-            pass  # not acknowledged, so not promised
+        except KafkaError as e:
+            print(f"{done and 'commit' or 'poll'}: {e!r}", file=sys.stderr, flush=True)  # not acknowledged, so not promised
     consumer.close()
 
 
