@@ -119,7 +119,7 @@ fn prepare(env: &Env, args: &DevClusterArgs) -> Result<Vec<Member>, CliError> {
 /// The first nodes are controllers as well, an odd number of them: an even one survives no more losses.
 fn controllers(nodes: u16) -> u16 {
     let most = nodes.min(CONTROLLERS_MAX);
-    if most % 2 == 0 { most - 1 } else { most }
+    if most.is_multiple_of(2) { most - 1 } else { most }
 }
 
 fn properties(args: &DevClusterArgs, member: &Member) -> Props {

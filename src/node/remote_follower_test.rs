@@ -108,11 +108,11 @@ impl Follower {
         };
         let durability = ConfigRecord {
             resource_type: 2,
-            resource_name: name.to_owned().into(),
+            resource_name: name.to_owned(),
             name: "acks.all.durability".into(),
             value: Some("fsync".into()),
         };
-        let topic = TopicRecord { name: name.to_owned().into(), topic_id: Uuid::from_u128(id) };
+        let topic = TopicRecord { name: name.to_owned(), topic_id: Uuid::from_u128(id) };
         self.publish(node, &[topic.into(), durability.into(), partition.into()]);
     }
 }

@@ -183,7 +183,6 @@ pub fn synced_request(told: &ReplicaSynced) -> ReplicaSyncedRequest {
         broker_epoch: told.broker_epoch,
         topics,
         end_wait: told.end_wait,
-        ..ReplicaSyncedRequest::default()
     }
 }
 

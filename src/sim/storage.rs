@@ -381,10 +381,7 @@ impl World {
             let input = end_txn_batch(0, -1, TRANSACTIONAL, epoch, marker, now);
             return self.append_other(tp, &input, AppendOrigin::Coordinator, Some(commits));
         }
-        let last = model
-            .of(TRANSACTIONAL)
-            .filter(|(_, w)| w.ends.is_none() && w.producer_epoch() == epoch)
-            .next_back();
+        let last = model.of(TRANSACTIONAL).rfind(|(_, w)| w.ends.is_none() && w.producer_epoch() == epoch);
         let sequence = last.map_or(0, |(_, written)| written.sequence + written.count);
         let mut builder = BatchBuilder::new(0).producer(TRANSACTIONAL, epoch, sequence).transactional();
         builder.append(now, None, Some(b"in a transaction"));

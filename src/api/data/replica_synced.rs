@@ -28,6 +28,6 @@ impl Api for ReplicaSynced {
                 ErrorCode::None
             }
         };
-        ReplicaSyncedResponse { error_code: error.code(), ..ReplicaSyncedResponse::default() }
+        ReplicaSyncedResponse { error_code: error.code() }
     }
 }

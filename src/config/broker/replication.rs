@@ -2,7 +2,6 @@
 
 use crate::config::property::properties;
 
-const REPLICATION: &str = "nothing is replicated between nodes yet";
 const PURGATORY: &str = "what waits leaves nothing behind that would need purging";
 
 properties! {
