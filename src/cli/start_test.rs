@@ -105,7 +105,7 @@ fn what_is_wrong_is_said_in_one_line() {
         ("node.id=", "Not a number of type INT"),
         (
             "controller.quorum.voters=\ncontroller.quorum.bootstrap.servers=localhost:9093,other:9093",
-            "set it to all controllers, id@host:port",
+            "give every node the same --cluster-id",
         ),
         ("controller.quorum.voters=1@localhost:9093,2@other:9093", "give every node the same --cluster-id"),
         ("segment.bytes=1\nlog.segment.bytes=1", "at least 1048576 (allowed: INT [1048576,...])"),
