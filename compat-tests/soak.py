@@ -133,25 +133,47 @@ def consume_librdkafka(group, bootstrap, journal, stop):
 
 
 def consume_kafka_python(group, bootstrap, journal, stop):
-    from kafka import KafkaConsumer, TopicPartition
+    from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
     from kafka.errors import KafkaError
     from kafka.structs import OffsetAndMetadata
 
-    consumer = KafkaConsumer(TOPIC, bootstrap_servers=bootstrap, group_id=group, auto_offset_reset="earliest", enable_auto_commit=False,
+    # What comes after the last record that was seen, of the partitions that this member has.
+    positions = {}
+
+    class Rebalanced(ConsumerRebalanceListener):
+        def on_partitions_revoked(self, revoked):
+            positions.clear()
+
+        def on_partitions_assigned(self, assigned):
+            positions.clear()
+
+    consumer = KafkaConsumer(bootstrap_servers=bootstrap, group_id=group, auto_offset_reset="earliest", enable_auto_commit=False,
                              session_timeout_ms=10_000, heartbeat_interval_ms=500, request_timeout_ms=15_000, reconnect_backoff_max_ms=500, max_poll_records=500)
+    consumer.subscribe([TOPIC], listener=Rebalanced())
+    must_go_back = False
     while not stop.exists():
+        done = {}
         try:
-            done = {}
-            for tp, records in consumer.poll(timeout_ms=200).items():
+            if must_go_back:
+                # Its poll moves positions on first and asks for more then; when that fails, for a broker is gone from the
+                # metadata, the records that it has moved past are handed out to nobody. So back to what was seen.
+                for tp in consumer.assignment():
+                    at = positions.get(tp) or consumer.committed(tp)
+                    consumer.seek(tp, at) if at else consumer.seek_to_beginning(tp)
+            must_go_back = True
+            polled = consumer.poll(timeout_ms=200)
+            must_go_back = False
+            for tp, records in polled.items():
                 for record in records:
                     journal.write("seen", *seen(record.value.decode()), record.partition, record.offset)
-                    done[record.partition] = record.offset + 1
+                    done[record.partition] = positions[tp] = record.offset + 1
             if done:
                 consumer.commit({TopicPartition(TOPIC, p): OffsetAndMetadata(o, "", -1) for p, o in done.items()})
                 for partition, offset in done.items():
                     journal.write("committed", partition, offset)
         except KafkaError as e:
-            print(f"{done and 'commit' or 'poll'}: {e!r}", file=sys.stderr, flush=True)  # not acknowledged, so not promised
+            # What was not acknowledged was not promised.
+            print(f"{'poll' if must_go_back else 'commit'}: {e!r}", file=sys.stderr, flush=True)
     consumer.close()
 
 
