@@ -47,6 +47,10 @@ def in_sync(cluster, topic, count):
     return all(len(p.isrs) == count for p in metadata(cluster, topic).topics[topic].partitions.values())
 
 
+def until_in_sync(cluster, *topics, seconds=60):
+    until("all replicas are in sync", lambda: all(in_sync(cluster, topic, 3) for topic in topics), seconds)
+
+
 def produce(cluster, topic, values, **config):
     """Produces and returns the offsets that were acknowledged; fails if one was not."""
     producer = Producer({"bootstrap.servers": cluster.bootstrap, "acks": "all", "enable.idempotence": True, "log_level": 0, **config})
@@ -109,6 +113,15 @@ class Load:
         return self.acked
 
 
+def under_load(cluster, name):
+    """A topic whose replicas are all in sync, and a producer at work on it."""
+    topic = make(cluster, name)
+    until_in_sync(cluster, topic, seconds=20)
+    load = Load(cluster, topic)
+    load.goes_on()
+    return topic, load
+
+
 def check(cluster, topic, acked):
     got = consume(cluster, topic, len(acked))
     assert got == sorted(set(got), key=int), "doubled or out of order"
@@ -123,23 +136,20 @@ def test_a_topic_is_on_three_nodes_and_every_node_knows_it_at_once(whole, name):
         admin.create_topics([NewTopic(topic, 3, 3)])[topic].result(20)
         found = admin.list_topics(topic, 10).topics[topic]
         assert found.error is None and all(sorted(p.replicas) == [1, 2, 3] for p in found.partitions.values())
-        until("all replicas are in sync", lambda: in_sync(whole, topic, 3), 20)
+        until_in_sync(whole, topic, seconds=20)
         sent = [f"v{i}" for i in range(300)]
         produce(whole, topic, sent)
         assert sorted(consume(whole, topic, 300)) == sorted(sent)
 
 
 def test_a_killed_leader_is_replaced_and_nothing_is_lost(whole, name):
-    topic = make(whole, name)
-    until("all replicas are in sync", lambda: in_sync(whole, topic, 3), 20)
-    load = Load(whole, topic)
-    load.goes_on()
+    topic, load = under_load(whole, name)
     leader = whole.leader(topic)
     leader.kill()
     load.goes_on()
     print(f"longest time without an acknowledgement: {load.gap:.2f} s")
     leader.start()
-    until("it is in sync again", lambda: in_sync(whole, topic, 3), 60)
+    until_in_sync(whole, topic)
     acked = load.end()
     check(whole, topic, acked)
 
@@ -147,10 +157,7 @@ def test_a_killed_leader_is_replaced_and_nothing_is_lost(whole, name):
 def test_a_paused_leader_does_not_acknowledge_what_it_may_not(whole, name):
     import signal
 
-    topic = make(whole, name)
-    until("all replicas are in sync", lambda: in_sync(whole, topic, 3), 20)
-    load = Load(whole, topic)
-    load.goes_on()
+    topic, load = under_load(whole, name)
     leader = whole.leader(topic)
     leader.signal(signal.SIGSTOP)
     try:
@@ -158,7 +165,7 @@ def test_a_paused_leader_does_not_acknowledge_what_it_may_not(whole, name):
     finally:
         leader.signal(signal.SIGCONT)
     print(f"longest time without an acknowledgement: {load.gap:.2f} s")
-    until("it is in sync again", lambda: in_sync(whole, topic, 3), 60)
+    until_in_sync(whole, topic)
     check(whole, topic, load.end())
 
 
@@ -171,43 +178,40 @@ def test_the_active_controller_is_killed_under_load(whole, name):
     load.goes_on()
     second = make(whole, name + "-2")
     controller.start()
-    until("all replicas are in sync", lambda: in_sync(whole, topic, 3) and in_sync(whole, second, 3), 60)
+    until_in_sync(whole, topic, second)
     check(whole, topic, load.end())
 
 
 def test_all_are_killed_at_once_and_come_back(whole, name):
-    topic = make(whole, name)
-    until("all replicas are in sync", lambda: in_sync(whole, topic, 3), 20)
-    load = Load(whole, topic)
-    load.goes_on()
+    topic, load = under_load(whole, name)
     whole.kill()
     whole.start()
     load.goes_on()
     print(f"longest time without an acknowledgement: {load.gap:.2f} s")
-    until("all replicas are in sync", lambda: in_sync(whole, topic, 3), 60)
+    until_in_sync(whole, topic)
     check(whole, topic, load.end())
 
 
 def test_a_rolling_restart_fails_no_call(whole, name):
     topic = make(whole, name)
-    until("all replicas are in sync", lambda: in_sync(whole, topic, 3), 20)
+    until_in_sync(whole, topic, seconds=20)
     load = Load(whole, topic)
     for node in whole.nodes:
         load.goes_on()
         code, _ = node.stop()
         assert code == (0 if against() == "ottla" else 143), node.tail()
         node.start()
-        until("all replicas are in sync", lambda: in_sync(whole, topic, 3), 60)
+        until_in_sync(whole, topic)
     print(f"longest time without an acknowledgement: {load.gap:.2f} s")
     check(whole, topic, load.end())
 
 
 def test_too_few_in_sync_replicas_refuse_acks_all(whole, name):
     topic = make(whole, name)
-    until("all replicas are in sync", lambda: in_sync(whole, topic, 3), 20)
+    until_in_sync(whole, topic, seconds=20)
     produce(whole, topic, ["a"])
     leader = whole.leader(topic)
-    # The quorum needs two controllers: the partition is cut to one replica in sync by its own setting instead.
+    # The quorum needs two of the three controllers, so one replica is lost and the topic asks for all three instead.
     admin = AdminClient({"bootstrap.servers": whole.bootstrap})
     others = [n for n in whole.nodes if n is not leader]
     others[0].kill()
@@ -225,7 +229,7 @@ def test_too_few_in_sync_replicas_refuse_acks_all(whole, name):
     producer.flush(30)
     assert errors and errors[0].code() in (KafkaError.NOT_ENOUGH_REPLICAS, KafkaError.NOT_ENOUGH_REPLICAS_AFTER_APPEND), errors
     others[0].start()
-    until("all replicas are in sync", lambda: in_sync(whole, topic, 3), 60)
+    until_in_sync(whole, topic)
     produce(whole, topic, ["d"])
     assert consume(whole, topic, 3) == ["a", "b", "d"]
 

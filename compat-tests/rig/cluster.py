@@ -38,10 +38,6 @@ class Cluster:
     def bootstrap(self):
         return ",".join(node.bootstrap for node in self.nodes)
 
-    @property
-    def log(self):
-        return self.nodes[0].log
-
     def start(self):
         """Starts the nodes that are not running and waits until all say they are ready. -> seconds that took"""
         began = time.monotonic()
@@ -78,12 +74,6 @@ class Cluster:
             return self.node(topic["partitions"][0]["leader_id"])
         finally:
             admin.close()
-
-    def alive(self):
-        return all(node.alive() for node in self.nodes)
-
-    def tail(self):
-        return "\n".join(f"--- {node.name}\n{node.tail(20)}" for node in self.nodes)
 
     def kill(self):
         """kill -9 of all at once."""
@@ -147,15 +137,6 @@ def roll(cluster, _topic):
         node.stop()
         node.start()
     return time.monotonic() - began
-
-
-def wipe_follower(cluster, topic):
-    """A node that leads nothing of partition 0 loses its data and comes back empty under its name."""
-    leader = until("somebody leads", lambda: cluster.leader(topic), 30)
-    node = next(node for node in cluster.nodes if node is not leader and node is not cluster.active_controller())
-    node.kill()
-    shutil.rmtree(node.data)
-    return node.start()
 
 
 FAULTS = {f.__name__.replace("_", "-"): f for f in (kill_leader, kill_controller, kill_all, pause_leader, roll)}

@@ -5,6 +5,7 @@
 //! all have started anew, there is a leader as soon as a majority is up. Whom a node took for the leader before it ended
 //! says nothing.
 
+use std::cmp::Ordering;
 use std::time::Duration;
 
 use openraft::async_runtime::watch::WatchReceiver as _;
@@ -12,6 +13,7 @@ use tokio::time::timeout;
 
 use super::{Quorum, VoterPart};
 use crate::env::Env;
+use crate::types::NodeId;
 
 /// What one voter leaves the next one for its attempt.
 const TURN: Duration = Duration::from_millis(100);
@@ -22,7 +24,7 @@ impl Quorum {
         let quorum = self.clone();
         env.tasks.spawn("metadata-quorum-first-election", async move {
             let Some(part) = quorum.voter() else { return };
-            let (before, after) = part.turns();
+            let (before, after) = part.turns(|_| true);
             let (mut leadership, mut heard) = (quorum.leadership.clone(), part.heard.subscribe());
             let mut wait = TURN * (before + 1);
             loop {
@@ -43,14 +45,17 @@ impl Quorum {
 }
 
 impl VoterPart {
-    /// How many voters have their turn before this one, and how many after it.
-    fn turns(&self) -> (u32, u32) {
+    /// How many of the voters that take part have their turn before this one, and how many after it.
+    pub(super) fn turns(&self, takes_part: impl Fn(NodeId) -> bool) -> (u32, u32) {
         let metrics = self.raft.metrics();
         let seen = metrics.borrow_watched();
-        let membership = seen.membership_config.membership();
-        let count = |is_there: fn(i32, i32) -> bool| {
-            membership.voter_ids().filter(|id| is_there(id.0, self.links.me)).count() as u32
-        };
-        (count(|id, me| id < me), count(|id, me| id > me))
+        let voters = seen.membership_config.membership().voter_ids();
+        voters.filter(|id| takes_part(id.0)).fold((0, 0), |(before, after), id| {
+            match id.0.cmp(&self.links.me) {
+                Ordering::Less => (before + 1, after),
+                Ordering::Equal => (before, after),
+                Ordering::Greater => (before, after + 1),
+            }
+        })
     }
 }

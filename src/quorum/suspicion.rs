@@ -38,7 +38,8 @@ impl Quorum {
             return;
         }
         tracing::info!("controller {node}, which leads, is gone");
-        tokio::time::sleep(TURN * part.turn_after(node)).await;
+        let (before, _) = part.turns(|id| id != node);
+        tokio::time::sleep(TURN * before).await;
         // Whoever was before this one may lead by now.
         if *self.leadership.borrow() != believed {
             return;
@@ -51,15 +52,5 @@ impl Quorum {
         if let Err(e) = part.raft.handle_transfer_leader(request).await {
             tracing::debug!("no election: {e}");
         }
-    }
-}
-
-impl VoterPart {
-    /// How many voters go before this one when the leader `gone` is to be replaced.
-    fn turn_after(&self, gone: NodeId) -> u32 {
-        let metrics = self.raft.metrics();
-        let seen = metrics.borrow_watched();
-        let voters = seen.membership_config.membership().voter_ids();
-        voters.filter(|id| id.0 != gone && id.0 < self.links.me).count() as u32
     }
 }

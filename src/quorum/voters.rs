@@ -9,11 +9,12 @@ use openraft::ChangeMembers;
 use openraft::async_runtime::watch::WatchReceiver as _;
 use openraft::errors::{ChangeMembershipError, ClientWriteError, RaftError};
 use thiserror::Error;
+use tokio::sync::MutexGuard;
 use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
 use super::types::{RaftId, Voter};
-use super::{Quorum, VoterPart};
+use super::{NAMING_PAUSE, Quorum, VoterPart};
 use crate::types::NodeId;
 
 /// Why the set of voters is not what was asked for.
@@ -54,8 +55,7 @@ impl Quorum {
         voter: Voter,
         deadline: Instant,
     ) -> Result<(), VoterChangeError> {
-        let part = self.leads().map_err(|_| VoterChangeError::NotLeader)?;
-        let _one = part.changing.try_lock().map_err(|_| VoterChangeError::Busy)?;
+        let (part, _one) = self.begin_change()?;
         if part.is_voter(id) {
             return Err(VoterChangeError::Duplicate(id, part.voters_in_words()));
         }
@@ -68,7 +68,7 @@ impl Quorum {
         if let Err(error) = part.until_caught_up(id, deadline).await {
             if error != VoterChangeError::NotLeader {
                 // Its own time: what was asked for is over, and who will not vote is not to be sent entries for ever.
-                let soon = Instant::now() + self.voter_change_grace();
+                let soon = Instant::now() + NAMING_PAUSE;
                 if let Err(e) = part.change(ChangeMembers::RemoveNodes(ids), soon).await {
                     tracing::warn!("controller {id} was not added, and is still sent the log: {e}");
                 }
@@ -89,8 +89,7 @@ impl Quorum {
         directory: Uuid,
         deadline: Instant,
     ) -> Result<(), VoterChangeError> {
-        let part = self.leads().map_err(|_| VoterChangeError::NotLeader)?;
-        let _one = part.changing.try_lock().map_err(|_| VoterChangeError::Busy)?;
+        let (part, _one) = self.begin_change()?;
         part.must_be_voter(id, directory)?;
         // The broker beside it lives on the log that the controller is sent, and so goes on to.
         let is_broker_too = self.image().brokers().get(id).is_some();
@@ -109,8 +108,7 @@ impl Quorum {
         voter: Voter,
         deadline: Instant,
     ) -> Result<(), VoterChangeError> {
-        let part = self.leads().map_err(|_| VoterChangeError::NotLeader)?;
-        let _one = part.changing.try_lock().map_err(|_| VoterChangeError::Busy)?;
+        let (part, _one) = self.begin_change()?;
         part.must_be_voter(id, voter.directory)?;
         if part.member(id).as_ref() == Some(&voter) {
             return Ok(());
@@ -118,8 +116,11 @@ impl Quorum {
         part.change(ChangeMembers::SetNodes(BTreeMap::from([(RaftId(id), voter)])), deadline).await
     }
 
-    fn voter_change_grace(&self) -> std::time::Duration {
-        super::NAMING_PAUSE
+    /// The leader's part, and what keeps other changes of the voters away for as long as this one takes.
+    fn begin_change(&self) -> Result<(&VoterPart, MutexGuard<'_, ()>), VoterChangeError> {
+        let part = self.leads().map_err(|_| VoterChangeError::NotLeader)?;
+        let one = part.changing.try_lock().map_err(|_| VoterChangeError::Busy)?;
+        Ok((part, one))
     }
 }
 
