@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use ottla::coordinator::group::record::GroupRecord;
-use ottla::coordinator::group::state::{CommittedOffset, ForeignKind, Group, Hard};
+use ottla::coordinator::group::state::{CommittedOffset, Hard};
 use ottla::coordinator::group::{GroupConfigs, GroupShard, command::*};
 use ottla::coordinator::runtime::loader::{Loaded, load};
 use ottla::coordinator::runtime::{AppendError, PartitionLog, ReadError};
@@ -133,12 +133,15 @@ fn what_kafka_wrote_loads() {
     assert!(hard.has_pending("txn-open", "orders", 1));
     assert!(!hard.groups.contains_key("deleted"));
 
-    let foreign = |group: &str| match hard.groups.get(group) {
-        Some(Group::Foreign(group)) => group.clone(),
-        other => panic!("{group} is {other:?}"),
-    };
-    assert_eq!((foreign("kip848").kind, foreign("kip848").members.len()), (ForeignKind::Consumer, 1));
-    assert_eq!(foreign("kip848-left").members.len(), 0);
+    let group = hard.consumer("kip848").unwrap();
+    group.check();
+    assert_eq!((group.members().len(), group.state().name()), (1, "Stable"));
+    let (id, member) = group.members().next().unwrap();
+    let partitions = member.current.assigned.partitions();
+    assert_eq!((partitions.len(), &partitions), (3, &group.target(id)));
+    assert!(!member.is_classic() && member.subscription.regex.is_none());
+    assert_eq!(member.current.epochs.current, group.epochs.target);
+    assert_eq!(hard.consumer("kip848-left").unwrap().members().len(), 0);
 }
 
 #[test]

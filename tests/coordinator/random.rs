@@ -224,7 +224,7 @@ fn take(machine: &mut Machine, clients: &mut Clients, op: Op) {
                 instance_id,
                 retention_ms: -1,
                 topics: vec![topic],
-                group_may_be_not_found: true,
+                knows_member_epochs: true,
             });
             ask(machine, clients, group, None, Asked::Other, command);
         }

@@ -368,7 +368,7 @@ impl Script {
             instance_id: w.text("instance"),
             retention_ms: w.number("retention", -1),
             topics: topics.collect(),
-            group_may_be_not_found: w.number("v", 9) >= 9,
+            knows_member_epochs: w.number("v", 9) >= 9,
         })
     }
 
@@ -436,6 +436,7 @@ impl Script {
                 None => format!("{group} {topic}-{partition} is no more"),
                 Some(o) => format!("{group} {topic}-{partition}={}{}", o.offset, note(&o.metadata)),
             },
+            GroupRecord::Consumer(record) => format!("{} {:?}", record.group, record.change),
             GroupRecord::Foreign(record) => format!("{} {:?}", record.group, record.kind),
         }
     }

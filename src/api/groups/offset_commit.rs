@@ -12,8 +12,9 @@ use crate::schema::api::offset_commit_response::{OffsetCommitResponsePartition, 
 use crate::schema::api::{OffsetCommitRequest, OffsetCommitResponse};
 use crate::types::{ErrorCode, PartitionIndex, TopicId, TopicName};
 
-/// From this version on a group that is not there has an error of its own (KIP-848).
-const GROUP_NOT_FOUND_FROM: i16 = 9;
+/// From this version on members may be of consumer groups, and a group that is not there has an error of its own
+/// (KIP-848).
+const MEMBER_EPOCHS_FROM: i16 = 9;
 /// From this version on topics go by id (KIP-848).
 const TOPIC_IDS_FROM: i16 = 10;
 
@@ -56,7 +57,7 @@ impl Api for OffsetCommit {
                     instance_id: kept_option(request.group_instance_id.as_ref()),
                     retention_ms: request.retention_time_ms,
                     topics,
-                    group_may_be_not_found: cx.version >= GROUP_NOT_FOUND_FROM,
+                    knows_member_epochs: cx.version >= MEMBER_EPOCHS_FROM,
                 });
                 match ask(cx, &request.group_id, command).await {
                     Ok(Reply::Commit(committed)) => committed,

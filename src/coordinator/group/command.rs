@@ -229,8 +229,9 @@ pub struct OffsetCommit {
     pub retention_ms: Ms,
     /// What is committed.
     pub topics: Vec<CommitTopic>,
-    /// True if a group that is not there is GROUP_ID_NOT_FOUND (version 9 and up), else ILLEGAL_GENERATION.
-    pub group_may_be_not_found: bool,
+    /// True if the client knows of member epochs (version 9 and up, KIP-848): a member of a consumer group has to. A group
+    /// that is not there is GROUP_ID_NOT_FOUND then, else ILLEGAL_GENERATION.
+    pub knows_member_epochs: bool,
 }
 
 /// A topic of an OffsetCommit.

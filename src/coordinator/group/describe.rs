@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::classic::group::CONSUMER_PROTOCOL_TYPE;
 use super::classic::{ClassicGroup, State};
 use super::command::{DescribedGroup, DescribedMember, ListGroups, ListedGroup};
+use super::consumer::ConsumerGroup;
 use super::state::{Foreign, GroupId};
 use crate::types::ErrorCode;
 
@@ -38,6 +40,15 @@ pub(super) fn list_classic(group: &ClassicGroup) -> ListedGroup {
         protocol_type: group.protocol_type.clone().unwrap_or_else(|| Arc::from("")),
         state: group.state().name(),
         kind: "classic",
+    }
+}
+
+pub(super) fn list_consumer(id: &GroupId, group: &ConsumerGroup) -> ListedGroup {
+    ListedGroup {
+        id: id.clone(),
+        protocol_type: Arc::from(CONSUMER_PROTOCOL_TYPE),
+        state: group.state().name(),
+        kind: "consumer",
     }
 }
 

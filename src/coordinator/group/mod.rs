@@ -5,13 +5,16 @@
 //! deletes and expires offsets; [`describe`] lists and describes; [`shard`] ties them to the contract of
 //! [`crate::coordinator::shard`].
 //!
-//! Groups of the newer protocols (consumer, share, streams) that a Kafka broker wrote are kept apart as
-//! [`state::Foreign`]: their members are not served, their offsets are.
+//! [`modern`] is what the newer protocols have in common, [`consumer`] the one of KIP-848. Groups of the others (share,
+//! streams) that a Kafka broker wrote are kept apart as [`state::Foreign`]: their members are not served, their offsets
+//! are.
 
 pub mod classic;
 pub mod command;
 pub mod config;
+pub mod consumer;
 pub mod describe;
+pub mod modern;
 pub mod offsets;
 pub mod record;
 pub mod shard;

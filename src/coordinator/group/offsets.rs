@@ -11,6 +11,7 @@ use super::command::{
     TopicErrors,
 };
 use super::config::GroupConfigs;
+use super::consumer;
 use super::record::GroupRecord;
 use super::state::{CommittedOffset, Foreign, Group, GroupId, Hard, TopicOffsets};
 use crate::coordinator::shard::{Cx, LogRecord};
@@ -28,7 +29,7 @@ pub(super) fn check_commit(group: Option<&ClassicGroup>, commit: &OffsetCommit) 
         return match commit.generation < 0 {
             // An administrator, or a consumer that assigns itself: the commit makes the group.
             true => Ok(()),
-            false if commit.group_may_be_not_found => Err(ErrorCode::GroupIdNotFound),
+            false if commit.knows_member_epochs => Err(ErrorCode::GroupIdNotFound),
             false => Err(ErrorCode::IllegalGeneration),
         };
     };
@@ -114,12 +115,16 @@ fn committed(of: &CommitPartition, id: TopicId, now: Ms, expire_timestamp: Optio
 
 /// What a group has committed. A group that is not there has committed nothing, which is no error.
 pub(super) fn fetch(hard: &Hard, fetch: &OffsetFetch) -> Result<Vec<FetchedTopic>, ErrorCode> {
-    if let Some(Group::Foreign(group)) = hard.groups.get(&fetch.group) {
-        // Who says it is a member has to be one.
-        let member = fetch.member.as_ref().filter(|_| fetch.member_epoch >= 0);
-        if member.is_some_and(|member| !group.members.contains(member)) {
-            return Err(ErrorCode::UnknownMemberId);
+    match hard.groups.get(&fetch.group) {
+        Some(Group::Consumer(group)) => consumer::offsets::check_fetch(group, fetch)?,
+        Some(Group::Foreign(group)) => {
+            // Who says it is a member has to be one.
+            let member = fetch.member.as_ref().filter(|_| fetch.member_epoch >= 0);
+            if member.is_some_and(|member| !group.members.contains(member)) {
+                return Err(ErrorCode::UnknownMemberId);
+            }
         }
+        Some(Group::Classic(_)) | None => {}
     }
     let offsets = hard.offsets.of(&fetch.group);
     Ok(match &fetch.topics {
@@ -202,7 +207,7 @@ pub(super) fn delete(
     let mut records = Vec::new();
     let mut answer = Vec::with_capacity(delete.topics.len());
     for (topic, partitions) in &delete.topics {
-        let subscribed = group.is_some_and(|group| group.is_subscribed_to(topic));
+        let subscribed = is_subscribed(hard, &delete.group, group, topic);
         let error = if subscribed { ErrorCode::GroupSubscribedToTopic } else { ErrorCode::None };
         let errors = partitions.iter().map(|&index| (index, error)).collect();
         answer.push(TopicErrors { name: topic.clone(), id: TopicId::NIL, partitions: errors });
@@ -217,6 +222,15 @@ pub(super) fn delete(
         }
     }
     Ok((records, answer))
+}
+
+/// True if the group may be reading `topic`. `live` is the live group if it is a classic one.
+fn is_subscribed(hard: &Hard, id: &str, live: Option<&ClassicGroup>, topic: &str) -> bool {
+    match (live, hard.consumer(id)) {
+        (Some(group), _) => group.is_subscribed_to(topic),
+        (None, Some(group)) => group.is_subscribed_to(topic),
+        (None, None) => false,
+    }
 }
 
 /// Tombstones for all that a group has committed, in transactions that run too.
@@ -238,6 +252,7 @@ pub(super) fn forget(hard: &Hard, id: &GroupId, records: &mut Vec<GroupRecord>) 
     match hard.groups.get(id) {
         None => {}
         Some(Group::Classic(_)) => records.push(GroupRecord::Group { group: id.clone(), metadata: None }),
+        Some(Group::Consumer(group)) => consumer::tombstones::forget_group(id, group, records),
         Some(Group::Foreign(group)) => {
             for key in &group.keys {
                 let key = Bytes::copy_from_slice(key);
@@ -281,8 +296,8 @@ enum Since {
 /// Tombstones for what has expired of one group. True if nothing is left of its offsets.
 ///
 /// KIP-211: offsets of an empty group count from when it became empty; those of a stable group of consumers from their
-/// commit, as far as nobody subscribes to their topic; those of who was never a member from their commit. Groups in any
-/// other state keep theirs.
+/// commit, as far as nobody subscribes to their topic, and so do those of the newer protocol in any state; those of who
+/// was never a member from their commit. Other groups in any other state keep theirs.
 pub(super) fn expire(
     hard: &Hard,
     id: &GroupId,
@@ -304,7 +319,7 @@ pub(super) fn expire(
     };
     let mut all_gone = true;
     for (topic, partitions) in offsets {
-        let subscribed = group.is_some_and(|group| group.is_subscribed_to(topic));
+        let subscribed = is_subscribed(hard, id, group, topic);
         for (&index, offset) in partitions {
             let expired = match (offset.expire_timestamp, &since) {
                 (Some(at), _) => now >= at,

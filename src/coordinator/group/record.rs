@@ -1,6 +1,6 @@
 //! Records of `__consumer_offsets` as the shard sees them, and their form in the log ([`crate::schema::groups`]).
 //!
-//! What a Kafka broker wrote loads too: classic groups and offsets as ours, groups of newer protocols as
+//! What a Kafka broker wrote loads too: classic and consumer groups and offsets as ours, groups of other protocols as
 //! [`ForeignRecord`]s, types that nobody knows yet not at all.
 
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::classic::MemberId;
+use super::consumer::ConsumerRecord;
 use super::state::{ClassicMetadata, CommittedOffset, ForeignKind, GroupId, MemberMetadata};
 use crate::coordinator::shard::{LogRecord, Unreadable};
 use crate::schema::groups as wire;
@@ -34,6 +35,8 @@ pub enum GroupRecord {
         /// What was committed.
         offset: Option<CommittedOffset>,
     },
+    /// A record of a consumer group.
+    Consumer(ConsumerRecord),
     /// A record of a group whose protocol is not served.
     Foreign(ForeignRecord),
 }
@@ -58,6 +61,7 @@ pub struct ForeignRecord {
 impl LogRecord for GroupRecord {
     fn encode(&self) -> Result<(Bytes, Option<Bytes>), Unreadable> {
         let record = match self {
+            GroupRecord::Consumer(record) => return Ok(record.encode()?),
             GroupRecord::Foreign(record) => {
                 return Ok((Bytes::copy_from_slice(&record.key), record.value.clone()));
             }
@@ -90,11 +94,12 @@ impl LogRecord for GroupRecord {
                 value: value.cloned(),
             }))
         };
-        use ForeignKind::{Consumer, Share, Streams};
+        use ForeignKind::{Share, Streams};
         // Of foreign groups only the keys are looked at, so that nothing in their values can keep a partition from
         // loading whole.
-        let is_served = matches!(key_bytes.first_chunk(), Some([0, 0..=2]));
-        Ok(match wire::GroupRecord::decode(key_bytes, value.filter(|_| is_served))? {
+        let is_served = matches!(key_bytes.first_chunk(), Some([0, 0..=8 | 16]));
+        let record = wire::GroupRecord::decode(key_bytes, value.filter(|_| is_served))?;
+        Ok(match record {
             Wire::OffsetCommit(key, value) => Some(GroupRecord::Offset {
                 group: key.group.into(),
                 topic: key.topic.into(),
@@ -104,15 +109,6 @@ impl LogRecord for GroupRecord {
             Wire::GroupMetadata(key, value) => {
                 Some(GroupRecord::Group { group: key.group.into(), metadata: value.map(group_of) })
             }
-            Wire::ConsumerGroupMetadata(k, _) => foreign(Consumer, k.group_id, None, true),
-            Wire::ConsumerGroupPartitionMetadata(k, _) => foreign(Consumer, k.group_id, None, false),
-            Wire::ConsumerGroupMemberMetadata(k, _) => {
-                foreign(Consumer, k.group_id, Some(k.member_id), false)
-            }
-            Wire::ConsumerGroupTargetAssignmentMetadata(k, _) => foreign(Consumer, k.group_id, None, false),
-            Wire::ConsumerGroupTargetAssignmentMember(k, _) => foreign(Consumer, k.group_id, None, false),
-            Wire::ConsumerGroupCurrentMemberAssignment(k, _) => foreign(Consumer, k.group_id, None, false),
-            Wire::ConsumerGroupRegularExpression(k, _) => foreign(Consumer, k.group_id, None, false),
             Wire::ShareGroupMetadata(k, _) => foreign(Share, k.group_id, None, true),
             Wire::ShareGroupMemberMetadata(k, _) => foreign(Share, k.group_id, Some(k.member_id), false),
             Wire::ShareGroupTargetAssignmentMetadata(k, _) => foreign(Share, k.group_id, None, false),
@@ -126,6 +122,7 @@ impl LogRecord for GroupRecord {
             Wire::StreamsGroupCurrentMemberAssignment(k, _) => foreign(Streams, k.group_id, None, false),
             Wire::StreamsGroupTopology(k, _) => foreign(Streams, k.group_id, None, false),
             Wire::Unknown { .. } => None,
+            of_consumers => ConsumerRecord::decode(of_consumers, value).map(GroupRecord::Consumer),
         })
     }
 }

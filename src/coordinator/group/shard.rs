@@ -10,9 +10,9 @@ use super::command::{
 };
 use super::config::GroupConfigs;
 use super::record::GroupRecord;
-use super::state::{ClassicMetadata, ForeignKind, Group, GroupId, Hard};
+use super::state::{ClassicMetadata, Group, GroupId, Hard};
 use super::timers::{Timer, TimerId, Timers};
-use super::{describe, offsets};
+use super::{consumer, describe, offsets};
 use crate::coordinator::shard::{Cx, Entry, Output, Shard, Ticket};
 use crate::metadata::MetadataDelta;
 use crate::types::{ErrorCode, Ms, Offset};
@@ -157,6 +157,7 @@ impl Shard for GroupShard {
                     let offset = offset.map(|offset| super::state::CommittedOffset { at, ..offset });
                     hard.put_offset(producer.map(|p| p.id), &group, &topic, partition, offset);
                 }
+                GroupRecord::Consumer(record) => hard.put_consumer(&record),
                 GroupRecord::Foreign(record) => hard.put_foreign(&record),
             },
         }
@@ -180,7 +181,7 @@ impl Shard for GroupShard {
 
     fn is_mirrored(record: &GroupRecord) -> bool {
         match record {
-            GroupRecord::Group { .. } | GroupRecord::Foreign(_) => true,
+            GroupRecord::Group { .. } | GroupRecord::Consumer(_) | GroupRecord::Foreign(_) => true,
             GroupRecord::Offset { .. } => false,
         }
     }
@@ -232,7 +233,7 @@ impl Shard for GroupShard {
                 schedule_expiry(soft, cx);
                 return;
             }
-            Timer::Session(id, _) | Timer::Join(id) | Timer::Sync(id) => id.clone(),
+            Timer::Session(id, _) | Timer::Join(id) | Timer::Sync(id) | Timer::Member(id, ..) => id.clone(),
         };
         // A timer lives no longer than the live group that set it.
         let Some(mut group) = soft.groups.remove(&id) else { return };
@@ -241,7 +242,7 @@ impl Shard for GroupShard {
             Timer::Session(_, member) => step.session_timeout(&mut group, member),
             Timer::Join(_) => step.join_timeout(&mut group),
             Timer::Sync(_) => step.sync_timeout(&mut group),
-            Timer::Expiry => {}
+            Timer::Member(..) | Timer::Expiry => {}
         }
         soft.put(group);
     }
@@ -263,9 +264,12 @@ fn handle_join(
         out.reply(ticket, refuse(ErrorCode::InvalidRequest, &join.member));
         return;
     }
-    if let Some(Group::Foreign(group)) = hard.groups.get(&join.group)
-        && (group.kind != ForeignKind::Consumer || !group.members.is_empty())
-    {
+    let inconsistent = match hard.groups.get(&join.group) {
+        Some(Group::Foreign(_)) => true,
+        Some(Group::Consumer(group)) => group.members().len() > 0,
+        Some(Group::Classic(_)) | None => false,
+    };
+    if inconsistent {
         out.reply(ticket, refuse(ErrorCode::InconsistentGroupProtocol, &Arc::from("")));
         return;
     }
@@ -305,10 +309,12 @@ fn handle_commit(
     if longest > TEXT_BYTES_MAX {
         return Err(ErrorCode::InvalidRequest);
     }
-    if let Some(Group::Foreign(group)) = hard.groups.get(&commit.group) {
-        offsets::check_foreign_commit(group, commit)?;
-    } else {
-        soft.peek(hard, &commit.group, |group| offsets::check_commit(group, commit))?;
+    match hard.groups.get(&commit.group) {
+        Some(Group::Consumer(group)) => consumer::offsets::check_commit(group, commit, cx.cluster)?,
+        Some(Group::Foreign(group)) => offsets::check_foreign_commit(group, commit)?,
+        Some(Group::Classic(_)) | None => {
+            soft.peek(hard, &commit.group, |group| offsets::check_commit(group, commit))?;
+        }
     }
     if let Some(group) = soft.groups.get_mut(&commit.group) {
         // Committing is a sign of life.
@@ -335,6 +341,7 @@ fn handle_delete_offsets(
 fn handle_list(hard: &Hard, soft: &Soft, list: &ListGroups) -> Vec<ListedGroup> {
     let filter = describe::Filter::new(list);
     let listed = hard.groups.iter().map(|(id, group)| match group {
+        Group::Consumer(group) => Some(describe::list_consumer(id, group)),
         Group::Foreign(group) => Some(describe::list_foreign(id, group)),
         Group::Classic(_) => soft.peek(hard, id, |group| group.map(describe::list_classic)),
     });
@@ -342,7 +349,7 @@ fn handle_list(hard: &Hard, soft: &Soft, list: &ListGroups) -> Vec<ListedGroup> 
 }
 
 fn handle_describe(hard: &Hard, soft: &Soft, id: &GroupId) -> DescribedGroup {
-    let is_foreign = matches!(hard.groups.get(id), Some(Group::Foreign(_)));
+    let is_foreign = matches!(hard.groups.get(id), Some(Group::Consumer(_) | Group::Foreign(_)));
     soft.peek(hard, id, |group| match group {
         Some(group) if !is_foreign => describe::describe_classic(group),
         Some(_) | None => describe::describe_missing(id, is_foreign),
@@ -352,8 +359,9 @@ fn handle_describe(hard: &Hard, soft: &Soft, id: &GroupId) -> DescribedGroup {
 fn handle_delete(hard: &Hard, soft: &mut Soft, id: &GroupId, out: &mut Out) -> ErrorCode {
     match hard.groups.get(id) {
         None => return ErrorCode::GroupIdNotFound,
+        Some(Group::Consumer(group)) if group.members().len() > 0 => return ErrorCode::NonEmptyGroup,
         Some(Group::Foreign(group)) if !group.members.is_empty() => return ErrorCode::NonEmptyGroup,
-        Some(Group::Foreign(_)) => {}
+        Some(Group::Consumer(_) | Group::Foreign(_)) => {}
         Some(Group::Classic(_)) => {
             if !soft.peek(hard, id, |group| group.is_none_or(|g| g.is(State::Empty))) {
                 return ErrorCode::NonEmptyGroup;
@@ -378,6 +386,7 @@ fn expire(hard: &Hard, soft: &mut Soft, cx: &Cx<'_, GroupConfigs>, out: &mut Out
         let (all_gone, is_empty) = soft.peek(hard, id, |live| {
             let all_gone = offsets::expire(hard, id, live, cx.config, cx.now, &mut out.records);
             let is_empty = match group {
+                Group::Consumer(group) => group.members().len() == 0,
                 Group::Foreign(group) => group.members.is_empty(),
                 Group::Classic(_) => live.is_none_or(|g| g.is(State::Empty) && g.pending_joins.is_empty()),
             };

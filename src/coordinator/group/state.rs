@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::classic::MemberId;
+use super::consumer::{ConsumerGroup, ConsumerRecord};
 use crate::types::{LeaderEpoch, Ms, Offset, PartitionIndex, ProducerId, TopicId, TopicName};
 
 /// Name of a group; shared, since it is kept in many places.
@@ -27,6 +28,8 @@ pub struct Hard {
 pub enum Group {
     /// Speaks JoinGroup and SyncGroup, or commits offsets only.
     Classic(ClassicMetadata),
+    /// Speaks the protocol of KIP-848, perhaps with members that speak the classic one.
+    Consumer(Box<ConsumerGroup>),
     /// Of a protocol that this version does not serve.
     Foreign(Foreign),
 }
@@ -72,8 +75,6 @@ pub struct MemberMetadata {
 /// Which protocol a foreign group speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ForeignKind {
-    /// KIP-848.
-    Consumer,
     /// KIP-932.
     Share,
     /// KIP-1071.
@@ -84,7 +85,6 @@ impl ForeignKind {
     /// Kafka's name for the group's type, as ListGroups says it. The protocol type has the same name.
     pub fn name(self) -> &'static str {
         match self {
-            ForeignKind::Consumer => "consumer",
             ForeignKind::Share => "share",
             ForeignKind::Streams => "streams",
         }
@@ -175,7 +175,15 @@ impl Hard {
     pub fn classic(&self, group: &str) -> Option<&ClassicMetadata> {
         match self.groups.get(group) {
             Some(Group::Classic(metadata)) => Some(metadata),
-            Some(Group::Foreign(_)) | None => None,
+            Some(Group::Consumer(_) | Group::Foreign(_)) | None => None,
+        }
+    }
+
+    /// The consumer group of that name.
+    pub fn consumer(&self, group: &str) -> Option<&ConsumerGroup> {
+        match self.groups.get(group) {
+            Some(Group::Consumer(group)) => Some(group),
+            Some(Group::Classic(_) | Group::Foreign(_)) | None => None,
         }
     }
 
@@ -194,9 +202,25 @@ impl Hard {
             Some(metadata) => {
                 self.groups.insert(group.clone(), Group::Classic(metadata));
             }
-            None => {
+            // A tombstone that compaction has kept says nothing about a group of another protocol.
+            None if self.classic(group).is_some() => {
                 self.groups.remove(group);
             }
+            None => {}
+        }
+    }
+
+    pub(super) fn put_consumer(&mut self, record: &ConsumerRecord) {
+        if !matches!(self.groups.get(&record.group), Some(Group::Consumer(_))) {
+            if record.change.is_tombstone() {
+                return;
+            }
+            // What keeps offsets only, or was classic before, gives way.
+            self.groups.insert(record.group.clone(), Group::Consumer(Box::default()));
+        }
+        let Some(Group::Consumer(group)) = self.groups.get_mut(&record.group) else { return };
+        if !group.apply(&record.change) {
+            self.groups.remove(&record.group);
         }
     }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::classic::MemberId;
+use super::modern::timers::Watch;
 use super::state::GroupId;
 use crate::types::Ms;
 
@@ -15,6 +16,9 @@ pub(super) enum Timer {
     Join(GroupId),
     /// The sync phase has.
     Sync(GroupId),
+    #[allow(dead_code)] // The first protocol that is served will.
+    /// A member of a newer protocol did not do in time what it is watched for.
+    Member(GroupId, MemberId, Watch),
     /// Time to look for expired offsets.
     Expiry,
 }

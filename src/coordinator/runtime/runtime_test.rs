@@ -45,7 +45,7 @@ fn commit_of(group: &str, generation: i32, offset: i64) -> Command {
         instance_id: None,
         retention_ms: -1,
         topics: vec![CommitTopic { name: "t".into(), id: TopicId::NIL, partitions: vec![one] }],
-        group_may_be_not_found: true,
+        knows_member_epochs: true,
     })
 }
 
