@@ -29,7 +29,7 @@ use isr_changes::IsrChanges;
 use listeners::{Bound, Reception};
 
 use crate::api::{Broker, ProducerIdStock, RateLimit};
-use crate::client::{ConnectionSettings, Pool};
+use crate::client::{ConnectionSettings, Pool, ToBrokers};
 use crate::config::{BrokerConfig, Endpoint, Layers, Setup};
 use crate::controller::ControllerError;
 use crate::controller::command::BrokerRegistration;
@@ -123,6 +123,8 @@ impl Node {
         let settings_of = dynamic_config::settings_of(Arc::clone(&layers));
         let logs = open_logs(env, &config).await?;
         let replicas = ReplicaManager::new(config.node_id, env, Arc::clone(&logs), settings_of);
+        let listener = config.inter_broker_listener_name.as_str().into();
+        let brokers = ToBrokers::new(pool, publisher.shared(), listener);
         let broker = Arc::new(Broker {
             cluster_id: setup.cluster_id.as_str().into(),
             config: Arc::clone(&config),
@@ -134,6 +136,8 @@ impl Node {
             quorum: quorum.clone(),
             replicas: Arc::clone(&replicas),
             groups: coordinators::start_groups(env, &config),
+            transactions: coordinators::start_transactions(env, &config),
+            brokers,
             fetch_sessions: ShardedSessions::new(
                 config.max_incremental_fetch_session_cache_slots,
                 &mut env.seeds.rng(),
@@ -166,7 +170,7 @@ impl Node {
             let registration = broker_registration(env, setup, &advertised, &features, &logs);
             let begun = life.insert(BrokerLife::begin(&config, around, registration).await?);
             recover_logs(env, &logs, publisher.image(), &layers).await;
-            come_to_life(&publisher, &broker, &pool, begun.epoch);
+            come_to_life(&publisher, &broker, begun.epoch);
             maintenance::start(env, &config, &layers, &replicas);
             begun.activate().await;
             reception.open(to_broker);
@@ -281,16 +285,15 @@ async fn recover_logs(
 }
 
 /// Brings partitions and coordinators to life as the image names them, now and whenever it changes.
-fn come_to_life(publisher: &Publisher, broker: &Arc<Broker>, pool: &Pool, epoch: BrokerEpoch) {
+fn come_to_life(publisher: &Publisher, broker: &Arc<Broker>, epoch: BrokerEpoch) {
     let (config, replicas) = (&broker.config, &broker.replicas);
     let me = FollowerIdentity {
         node_id: config.node_id,
         broker_epoch: Arc::new(epoch.into()),
         cluster_id: Arc::clone(&broker.cluster_id),
     };
-    let listener = config.inter_broker_listener_name.as_str().into();
     let patience = Duration::from_millis(config.replica_socket_timeout_ms.unsigned_abs());
-    let endpoints = remote_endpoints(pool.clone(), publisher.shared(), listener, me, patience);
+    let endpoints = remote_endpoints(broker.brokers.clone(), me, patience);
     replicas.set_replica_lag_ms_max(config.replica_lag_time_max_ms);
     replicas.start_fetching(endpoints, FetcherSettings::from(&**config));
     replicas.start_altering(Arc::new(IsrChanges::new(config.node_id, epoch, broker.controller.clone())));

@@ -2,8 +2,8 @@
 
 /// Where group coordinators keep their state.
 pub use crate::coordinator::routing::CONSUMER_OFFSETS;
-/// Transactions.
-pub const TRANSACTION_STATE: &str = "__transaction_state";
+/// Where transaction coordinators keep theirs.
+pub use crate::coordinator::routing::TRANSACTION_STATE;
 /// Share groups' positions.
 pub const SHARE_GROUP_STATE: &str = "__share_group_state";
 

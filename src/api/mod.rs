@@ -25,6 +25,7 @@ mod test_image;
 #[cfg(test)]
 mod test_wire;
 pub mod topics;
+pub mod transactions;
 
 use std::future::Future;
 use std::ops::RangeInclusive;

@@ -12,10 +12,12 @@ use super::On;
 use super::producer_ids::ProducerIdStock;
 use super::rate_limit::RateLimit;
 use super::signs_of_life::SignOfLife;
+use crate::client::ToBrokers;
 use crate::config::{BrokerConfig, Layers};
 use crate::controller::{ActiveController, Asker};
 use crate::coordinator::group::shard::GroupShard;
 use crate::coordinator::runtime::Coordinator;
+use crate::coordinator::txn::TxnShard;
 use crate::env::{Clock, Tasks};
 use crate::metadata::MetadataImage;
 use crate::quorum::Quorum;
@@ -127,6 +129,10 @@ pub struct Broker {
     pub replicas: Arc<ReplicaManager>,
     /// Groups that this broker coordinates.
     pub groups: Arc<Coordinator<GroupShard>>,
+    /// Transactional ids that this broker coordinates.
+    pub transactions: Arc<Coordinator<TxnShard>>,
+    /// The way to other brokers.
+    pub brokers: ToBrokers,
     /// Incremental fetch sessions.
     pub fetch_sessions: ShardedSessions,
     /// Producer ids in stock.

@@ -9,6 +9,7 @@ mod backoff;
 mod conn;
 mod pool;
 mod probe;
+mod to_brokers;
 mod to_controller;
 
 use thiserror::Error;
@@ -17,6 +18,7 @@ pub use backoff::Backoff;
 pub use conn::{Connection, ConnectionSettings};
 pub use pool::{Peer, Pool};
 pub use probe::is_refused;
+pub use to_brokers::ToBrokers;
 pub use to_controller::{Named, Place, Terms, ToController};
 
 /// Why a call has no answer.

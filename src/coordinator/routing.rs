@@ -4,14 +4,17 @@ use crate::types::PartitionIndex;
 
 /// The topic that group coordinators keep their state in.
 pub const CONSUMER_OFFSETS: &str = "__consumer_offsets";
+/// The topic that transaction coordinators keep their state in.
+pub const TRANSACTION_STATE: &str = "__transaction_state";
 
-/// The partition of `__consumer_offsets` that keeps `group`: Java's `String.hashCode`, its sign taken off the way Kafka
+/// The partition of `__consumer_offsets` that keeps the group `key`, or of `__transaction_state` that keeps the
+/// transactional id: Java's `String.hashCode`, its sign taken off the way Kafka
 /// does, modulo the number of partitions. Every broker, and every Kafka that wrote the topic, must agree on it.
 ///
 /// `partitions` is at least 1.
-pub fn partition_for(group: &str, partitions: i32) -> PartitionIndex {
+pub fn partition_for(key: &str, partitions: i32) -> PartitionIndex {
     assert!(partitions > 0, "a topic has at least one partition");
-    let hash = java_hash(group);
+    let hash = java_hash(key);
     // `i32::MIN` has no positive counterpart; Kafka's `Utils.abs` takes 0 for it.
     let positive = if hash == i32::MIN { 0 } else { hash.abs() };
     positive % partitions

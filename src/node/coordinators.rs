@@ -8,8 +8,10 @@ use crate::config::BrokerConfig;
 use crate::coordinator::group::config::GroupConfigs;
 use crate::coordinator::group::shard::GroupShard;
 use crate::coordinator::led_partition::LedPartition;
-use crate::coordinator::routing::CONSUMER_OFFSETS;
+use crate::coordinator::routing::{CONSUMER_OFFSETS, TRANSACTION_STATE};
 use crate::coordinator::runtime::{Coordinator, Settings};
+use crate::coordinator::shard::Shard;
+use crate::coordinator::txn::{TxnConfigs, TxnShard};
 use crate::env::Env;
 use crate::metadata::{MetadataDelta, MetadataImage};
 use crate::quorum::Publisher;
@@ -18,6 +20,8 @@ use crate::wire::compress::{Codec, Compression};
 
 /// Commands that may be queued for one shard.
 const QUEUE: usize = 4096;
+/// How long a record of a transaction may wait for the replicas. Kafka gives it `request.timeout.ms` of brokers.
+const TXN_WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long to wait before a failed load is tried again.
 const LOAD_RETRY: Duration = Duration::from_millis(500);
 
@@ -46,41 +50,75 @@ pub(super) fn start_groups(env: &Env, config: &BrokerConfig) -> Arc<Coordinator<
     Coordinator::new(env, settings, Arc::new(groups), MetadataImage::empty())
 }
 
-/// Follows the leadership of `__consumer_offsets`. Subscribes after the replicas, whose partitions it takes up.
-pub(super) fn subscribe(publisher: &Publisher, broker: &Arc<Broker>) {
-    let broker = Arc::clone(broker);
-    publisher.subscribe(Box::new(move |delta, image| follow(&broker, delta, image)));
+/// The transaction coordinator, which leads nothing yet.
+pub(super) fn start_transactions(env: &Env, config: &BrokerConfig) -> Arc<Coordinator<TxnShard>> {
+    let settings = Settings {
+        name: "transaction coordinator",
+        queue: QUEUE,
+        write_timeout: TXN_WRITE_TIMEOUT,
+        compression: Compression::new(Codec::None),
+        load_chunk_bytes: config.transaction_state_log_load_buffer_size,
+        load_retry: LOAD_RETRY,
+    };
+    let transactions = TxnConfigs {
+        max_timeout_ms: config.transaction_max_timeout_ms,
+        abort_timed_out_interval_ms: config
+            .transaction_abort_timed_out_transaction_cleanup_interval_ms
+            .into(),
+        remove_expired_interval_ms: config.transaction_remove_expired_transaction_cleanup_interval_ms.into(),
+        id_expiration_ms: config.transactional_id_expiration_ms.into(),
+        wait_ms: config.add_partitions_to_txn_retry_backoff_max_ms.into(),
+    };
+    Coordinator::new(env, settings, Arc::new(transactions), MetadataImage::empty())
 }
 
-fn follow(broker: &Broker, delta: &MetadataDelta, image: &Arc<MetadataImage>) {
-    let groups = &broker.groups;
-    let deleted = delta.topics_deleted.values().any(|name| **name == *CONSUMER_OFFSETS);
+/// Follows the leadership of the topics of coordinators. Subscribes after the replicas, whose partitions it takes up.
+pub(super) fn subscribe(publisher: &Publisher, broker: &Arc<Broker>) {
+    let broker = Arc::clone(broker);
+    publisher.subscribe(Box::new(move |delta, image| {
+        follow(&broker, &broker.groups, CONSUMER_OFFSETS, delta, image);
+        follow(&broker, &broker.transactions, TRANSACTION_STATE, delta, image);
+    }));
+}
+
+fn follow<S: Shard>(
+    broker: &Broker,
+    coordinator: &Arc<Coordinator<S>>,
+    topic: &str,
+    delta: &MetadataDelta,
+    image: &Arc<MetadataImage>,
+) {
+    let deleted = delta.topics_deleted.values().any(|name| **name == *topic);
     if deleted {
-        groups.partitions().into_iter().for_each(|partition| groups.resigned(partition, None));
+        resign_all(coordinator);
     }
-    if let Some(topic) = image.topics().get(CONSUMER_OFFSETS)
-        && let Some(changed) = delta.partitions.get(&topic.id)
+    if let Some(found) = image.topics().get(topic)
+        && let Some(changed) = delta.partitions.get(&found.id)
     {
         for &index in changed {
-            let Some(registration) = topic.partition(index) else { continue };
+            let Some(registration) = found.partition(index) else { continue };
             let led = registration.leader == broker.config.node_id;
-            match broker.replicas.partition(CONSUMER_OFFSETS, index) {
+            match broker.replicas.partition(topic, index) {
                 Ok(partition) if led => {
                     let (clock, tasks) = (Arc::clone(&broker.clock), broker.tasks.clone());
-                    groups.elected(
+                    coordinator.elected(
                         index,
                         LedPartition::new(partition, registration.leader_epoch, clock, tasks),
                     );
                 }
-                Ok(_) | Err(_) => groups.resigned(index, Some(registration.leader_epoch)),
+                Ok(_) | Err(_) => coordinator.resigned(index, Some(registration.leader_epoch)),
             }
         }
     }
-    groups.metadata_changed((**image).clone(), Arc::new(delta.clone()));
+    coordinator.metadata_changed((**image).clone(), Arc::new(delta.clone()));
+}
+
+fn resign_all<S: Shard>(coordinator: &Coordinator<S>) {
+    coordinator.partitions().into_iter().for_each(|partition| coordinator.resigned(partition, None));
 }
 
 /// Ends every coordinator: their partitions are about to be closed.
 pub(super) fn stop(broker: &Broker) {
-    let groups = &broker.groups;
-    groups.partitions().into_iter().for_each(|partition| groups.resigned(partition, None));
+    resign_all(&broker.groups);
+    resign_all(&broker.transactions);
 }

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::on_a_node;
-use crate::client::{ConnectionSettings, Pool};
+use crate::client::{ConnectionSettings, Pool, ToBrokers};
 use crate::config::topic::{Durability, TopicConfig};
 use crate::env::{Env, Seeds, Tasks};
 use crate::metadata::{MetadataDelta, MetadataImage};
@@ -75,7 +75,8 @@ impl Follower {
         let pool = Pool::new(&env, ConnectionSettings::default());
         let listener: Arc<str> = node.broker.config.inter_broker_listener_name.as_str().into();
         let timeout = Duration::from_secs(30);
-        let endpoints = remote_endpoints(pool, Arc::clone(&image), listener, identity.clone(), timeout);
+        let brokers = ToBrokers::new(pool, Arc::clone(&image), listener);
+        let endpoints = remote_endpoints(brokers, identity.clone(), timeout);
         replicas.start_fetching(endpoints, FetcherSettings::from(&*node.broker.config));
         Follower { replicas, identity, image, tasks: env.tasks }
     }
@@ -267,13 +268,12 @@ fn a_follower_of_an_earlier_life_or_of_another_cluster_does_not_count() {
             seeds: Seeds::from_seed(10),
             tasks: Tasks::simulated(),
         };
-        let endpoints = remote_endpoints(
+        let brokers = ToBrokers::new(
             Pool::new(&env, ConnectionSettings::default()),
             Arc::clone(&follower.image),
             node.broker.config.inter_broker_listener_name.as_str().into(),
-            follower.identity.clone(),
-            Duration::from_secs(30),
         );
+        let endpoints = remote_endpoints(brokers, follower.identity.clone(), Duration::from_secs(30));
         let request = crate::replica::FollowerFetchRequest {
             session_id: 0,
             session_epoch: 0,

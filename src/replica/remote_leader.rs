@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use kafka_protocol::protocol::{Request, StrBytes};
 use tokio::time::Instant;
 
@@ -18,9 +17,8 @@ use super::leader_endpoint::{
     LeaderEndpoint, ReplicaSynced, SyncedPartition,
 };
 use super::leader_messages as messages;
-use crate::client::{Peer, Pool};
+use crate::client::ToBrokers;
 use crate::env::net::BoxFuture;
-use crate::metadata::MetadataImage;
 use crate::types::{BrokerEpoch, LeaderEpoch, NodeId};
 
 /// Fetch with ids of topics, the epoch of the follower's registration, and what diverges.
@@ -91,9 +89,7 @@ impl FollowerIdentity {
 
 /// What the ways to all leaders share.
 struct Ways {
-    pool: Pool,
-    image: Arc<ArcSwap<MetadataImage>>,
-    listener: Arc<str>,
+    brokers: ToBrokers,
     me: FollowerIdentity,
     timeout: Duration,
 }
@@ -105,16 +101,10 @@ struct RemoteLeader {
     lane: &'static str,
 }
 
-/// Gives the ways to leaders, over `pool`, to the listener `inter.broker.listener.name` of the broker as the newest image
-/// has it. `timeout` is `replica.socket.timeout.ms`: how long an answer may take, the wait of a fetch included.
-pub fn remote_endpoints(
-    pool: Pool,
-    image: Arc<ArcSwap<MetadataImage>>,
-    inter_broker_listener: Arc<str>,
-    me: FollowerIdentity,
-    timeout: Duration,
-) -> Endpoints {
-    let ways = Arc::new(Ways { pool, image, listener: inter_broker_listener, me, timeout });
+/// Gives the ways to leaders, by `brokers`. `timeout` is `replica.socket.timeout.ms`: how long an answer may take, the wait
+/// of a fetch included.
+pub fn remote_endpoints(brokers: ToBrokers, me: FollowerIdentity, timeout: Duration) -> Endpoints {
+    let ways = Arc::new(Ways { brokers, me, timeout });
     Box::new(move |leader, slot| {
         let lane = FETCH_LANES[slot as usize % FETCH_LANES.len()];
         Arc::new(RemoteLeader { ways: Arc::clone(&ways), leader, lane }) as Arc<dyn LeaderEndpoint>
@@ -122,27 +112,14 @@ pub fn remote_endpoints(
 }
 
 impl RemoteLeader {
-    fn peer(&self, lane: &'static str) -> Result<Peer, EndpointError> {
-        let image = self.ways.image.load();
-        let broker = image
-            .brokers()
-            .get(self.leader)
-            .ok_or_else(|| EndpointError(format!("broker {} is not registered", self.leader)))?;
-        let endpoint = broker.endpoint(&self.ways.listener).ok_or_else(|| {
-            EndpointError(format!("broker {} has no listener {}", self.leader, self.ways.listener))
-        })?;
-        Ok(Peer { host: Arc::clone(&endpoint.host), port: endpoint.port, lane })
-    }
-
     async fn call<R: Request>(
         &self,
         lane: &'static str,
         version: i16,
         request: &R,
     ) -> Result<R::Response, EndpointError> {
-        let peer = self.peer(lane)?;
         let deadline = Instant::now() + self.ways.timeout;
-        let answered = self.ways.pool.call(&peer, version, request, deadline).await;
+        let answered = self.ways.brokers.call(self.leader, lane, version, request, deadline).await;
         answered.map_err(|why| EndpointError(why.to_string()))
     }
 

@@ -6,6 +6,7 @@ mod error_code;
 mod ids;
 mod planted;
 mod rng;
+mod transaction_version;
 
 pub use error_code::ErrorCode;
 pub use ids::{
@@ -14,6 +15,7 @@ pub use ids::{
 };
 pub use planted::Bug;
 pub use rng::Rng;
+pub use transaction_version::TransactionVersion;
 
 /// Milliseconds since the Unix epoch, or a span of milliseconds. -1 often means "none" on the wire.
 pub type Ms = i64;

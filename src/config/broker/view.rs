@@ -158,6 +158,12 @@ pub struct BrokerConfig {
     pub offsets_topic_segment_bytes: i32,
 
     // Other internal topics.
+    pub add_partitions_to_txn_retry_backoff_max_ms: i32,
+    pub transaction_abort_timed_out_transaction_cleanup_interval_ms: i32,
+    pub transaction_max_timeout_ms: i32,
+    pub transaction_remove_expired_transaction_cleanup_interval_ms: i32,
+    pub transactional_id_expiration_ms: i32,
+    pub transaction_state_log_load_buffer_size: usize,
     pub transaction_state_log_num_partitions: i32,
     pub transaction_state_log_replication_factor: i16,
     pub transaction_state_log_min_isr: i32,
@@ -292,6 +298,14 @@ impl BrokerConfig {
             offsets_topic_num_partitions: v.int("offsets.topic.num.partitions"),
             offsets_topic_replication_factor: v.short("offsets.topic.replication.factor"),
             offsets_topic_segment_bytes: v.int("offsets.topic.segment.bytes"),
+            add_partitions_to_txn_retry_backoff_max_ms: v.int("add.partitions.to.txn.retry.backoff.max.ms"),
+            transaction_abort_timed_out_transaction_cleanup_interval_ms: v
+                .int("transaction.abort.timed.out.transaction.cleanup.interval.ms"),
+            transaction_max_timeout_ms: v.int("transaction.max.timeout.ms"),
+            transaction_remove_expired_transaction_cleanup_interval_ms: v
+                .int("transaction.remove.expired.transaction.cleanup.interval.ms"),
+            transactional_id_expiration_ms: v.int("transactional.id.expiration.ms"),
+            transaction_state_log_load_buffer_size: v.size("transaction.state.log.load.buffer.size"),
             transaction_state_log_num_partitions: v.int("transaction.state.log.num.partitions"),
             transaction_state_log_replication_factor: v.short("transaction.state.log.replication.factor"),
             transaction_state_log_min_isr: v.int("transaction.state.log.min.isr"),

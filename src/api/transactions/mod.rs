@@ -1,0 +1,75 @@
+//! Transactions, as their coordinators see them: who a producer is, what it writes to, how it ends.
+//!
+//! Handlers turn requests into commands of [`crate::coordinator::txn`], send them to the shard that keeps the transactional
+//! id, and turn what it says into answers.
+
+mod add_offsets_to_txn;
+mod add_partitions_to_txn;
+mod describe_transactions;
+mod end_txn;
+mod init_producer_id;
+mod list_transactions;
+
+use std::sync::Arc;
+
+pub use add_offsets_to_txn::AddOffsetsToTxn;
+pub use add_partitions_to_txn::{AddPartitionsToTxn, add_partitions};
+pub use describe_transactions::DescribeTransactions;
+pub use end_txn::EndTxn;
+pub use init_producer_id::InitProducerId;
+pub use list_transactions::ListTransactions;
+
+use super::internal_topics::TRANSACTION_STATE;
+use crate::api::{Broker, RequestContext};
+use crate::coordinator::routing::partition_for;
+use crate::coordinator::runtime::Refused;
+use crate::coordinator::txn::state::TransactionalId;
+use crate::coordinator::txn::{Command, Reply};
+use crate::types::{ErrorCode, NodeId, PartitionIndex};
+
+/// The longest transactional id: what a record's key can hold.
+const ID_BYTES_MAX: usize = i16::MAX as usize;
+
+/// The partition of `__transaction_state` that keeps `id`; NOT_COORDINATOR while the topic is not there.
+pub(super) fn partition_of(broker: &Broker, id: &str) -> Result<PartitionIndex, Refused> {
+    let image = broker.image();
+    let topic = image.topics().get(TRANSACTION_STATE).ok_or(Refused::NotCoordinator)?;
+    let partitions = i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX);
+    if partitions == 0 { Err(Refused::NotCoordinator) } else { Ok(partition_for(id, partitions)) }
+}
+
+/// The broker that coordinates the transactions of `id`, as far as this one knows; none if nobody does now.
+pub fn coordinator_of(broker: &Broker, id: &str) -> Option<NodeId> {
+    let partition = partition_of(broker, id).ok()?;
+    let image = broker.image();
+    let leader = image.topics().partition(TRANSACTION_STATE, partition)?.leader;
+    image.is_active(leader).then_some(leader)
+}
+
+/// Asks the shard that keeps `id`, if it is on this broker.
+async fn ask(broker: &Broker, id: &str, command: Command) -> Result<Reply, ErrorCode> {
+    let partition = partition_of(broker, id).map_err(Refused::error_code)?;
+    broker.transactions.request(partition, command).await.map_err(Refused::error_code)
+}
+
+/// A transactional id that outlives the request it came in, if it can be one.
+fn kept(id: &str) -> Result<TransactionalId, ErrorCode> {
+    match id.len() {
+        1..=ID_BYTES_MAX => Ok(Arc::from(id)),
+        _ => Err(ErrorCode::InvalidRequest),
+    }
+}
+
+/// The error as a client of the request's version knows it: before `fenced_from` there was no PRODUCER_FENCED (KIP-588).
+fn answerable(cx: &RequestContext, error: ErrorCode, fenced_from: i16) -> ErrorCode {
+    match error {
+        ErrorCode::ProducerFenced if cx.version < fenced_from => ErrorCode::InvalidProducerEpoch,
+        other => other,
+    }
+}
+
+/// A reply of another kind than the command's cannot be; if it is, the client hears of an error of ours.
+fn mismatched(reply: &Reply) -> ErrorCode {
+    tracing::error!(?reply, "the coordinator answered another command than was sent");
+    ErrorCode::UnknownServerError
+}
