@@ -45,6 +45,13 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// The first line in which the traces of two runs differ.
+    pub fn first_difference(&self, other: &Outcome) -> Option<usize> {
+        let differs = self.trace.iter().zip(&other.trace).position(|(one, another)| one != another);
+        let shorter = self.trace.len().min(other.trace.len());
+        differs.or_else(|| (self.trace.len() != other.trace.len()).then_some(shorter))
+    }
+
     /// The one command that does the same again.
     pub fn command(&self) -> String {
         let sabotage = self.options.sabotage.map(|s| format!(" --sabotage {s:?}")).unwrap_or_default();

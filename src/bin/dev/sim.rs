@@ -4,12 +4,15 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use ottla::sim::cluster_options::ClusterOptions;
 use ottla::sim::options::Options;
+use ottla::sim::runner::Outcome;
 use ottla::sim::sabotage::Sabotage;
 use ottla::sim::{cluster, runner};
 use ottla::types::Bug;
 
 /// How many lines of the trace of a failed run are shown.
 const TRACE_LINES: usize = 60;
+/// How many lines before and after the first difference of two traces are shown.
+const LINES_AROUND: usize = 12;
 
 /// Options of `cargo dev sim`.
 #[derive(clap::Args)]
@@ -41,6 +44,9 @@ pub(crate) struct Args {
     /// Goes on after a failure
     #[arg(long)]
     keep_going: bool,
+    /// Runs each seed four times, twice one after the other and then twice at once, to see whether all traces are the same
+    #[arg(long)]
+    same: bool,
 }
 
 fn sabotage(name: &str) -> Result<Sabotage, String> {
@@ -53,6 +59,28 @@ fn bug(name: &str) -> Result<Bug, String> {
     let kinds = Bug::ALL.map(|kind| format!("{kind:?}"));
     let at = kinds.iter().position(|kind| kind == name);
     at.map(|at| Bug::ALL[at]).ok_or_else(|| format!("one of {}", kinds.join(", ")))
+}
+
+/// Runs the same again, on this thread and on two others at once. -> where a trace differs first, in words
+fn difference(first: &Outcome, once: impl Fn() -> Outcome + Sync) -> Option<String> {
+    let mut others = vec![once()];
+    std::thread::scope(|scope| {
+        let running = [scope.spawn(&once), scope.spawn(&once)];
+        others.extend(running.into_iter().filter_map(|run| run.join().ok()));
+    });
+    if others.len() < 3 {
+        return Some("a run panics".to_owned());
+    }
+    others.iter().zip(["second", "third", "fourth"]).find_map(|(other, which)| {
+        let at = first.first_difference(other)?;
+        let around = |outcome: &Outcome| {
+            let from = at.saturating_sub(LINES_AROUND);
+            let lines = outcome.trace.iter().skip(from).take(2 * LINES_AROUND);
+            lines.map(|line| format!("  {line}\n")).collect::<String>()
+        };
+        let (one, another) = (around(first), around(other));
+        Some(format!("line {at} differs; the first run had\n{one}and the {which}\n{another}"))
+    })
 }
 
 /// -> whether every run went well
@@ -81,10 +109,17 @@ pub(crate) fn run(args: &Args) -> bool {
         if runs == 1 {
             println!("{shown}");
         }
-        let outcome = match &of_cluster {
+        let once = || match &of_cluster {
             Some(options) => cluster::run(options),
             None => runner::run(&options),
         };
+        let mut outcome = once();
+        if args.same
+            && let Some(differs) = difference(&outcome, once)
+        {
+            println!("{differs}");
+            outcome.violation.get_or_insert("the same seed does not give the same run".to_owned());
+        }
         done += 1;
         acked += outcome.counts.acked.values().sum::<u64>();
         read += outcome.counts.read.values().sum::<u64>();
