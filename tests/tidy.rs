@@ -118,6 +118,18 @@ const BANS: &[Ban] = &[
     ban("rustls", "security/tls", &["src/security"]),
 ];
 
+/// What a static may not hold: nodes that share a process, as in the simulator, would decide by what others did.
+const CHANGING: &[&str] = &["Atomic", "Mutex", "RwLock", "Cell<", "OnceLock", "OnceCell"];
+
+/// Files that may keep something for the process or a thread, and why it decides nothing.
+const KEEPING: &[(&str, &str)] = &[
+    ("src/replica/purgatory.rs", "a number that only grows: the order of two waiters of one node is theirs"),
+    ("src/server/read_buffer.rs", "room to read into, of one size"),
+    ("src/telemetry/log_level.rs", "the log is the process's"),
+    ("src/types/planted.rs", "the simulator's, by thread, set anew for each run"),
+    ("src/wire/compress.rs", "room and tables of codecs; what comes out does not depend on them"),
+];
+
 /// Words that may stand nowhere in code, tests included.
 const NEVER: &[(&str, &str)] = &[
     ("dbg!", "remove it, or a tracing event"),
@@ -495,6 +507,23 @@ fn check_words(source: &Source) -> Findings {
     out
 }
 
+/// State belongs to a node, not to the process or a thread.
+fn check_statics(source: &Source) -> Findings {
+    let kept = KEEPING.iter().any(|(path, _)| source.path == *path);
+    if kept || !source.path.starts_with("src/") || OUTSIDE.iter().any(|p| source.path.starts_with(p)) {
+        return Findings::new();
+    }
+    let code = &source.product;
+    let changing = words(code, "static").into_iter().filter(|&at| {
+        let declared = code[at..].split(['=', ';', '{', '(']).next().unwrap_or_default();
+        !code[..at].ends_with('\'') && CHANGING.iter().any(|kind| declared.contains(kind))
+    });
+    changing
+        .chain(words(code, "thread_local!"))
+        .map(|at| format!("{}: state outside of a node: a value handed to the constructor", source.at(at)))
+        .collect()
+}
+
 /// A module says what it is before anything else.
 fn check_opening(source: &Source) -> Findings {
     // `foo_test.rs` is the end of `foo.rs`, kept apart: its name says what it is.
@@ -649,6 +678,11 @@ fn banned_words_are_absent() {
 }
 
 #[test]
+fn state_belongs_to_nodes() {
+    clean(sources().iter().flat_map(check_statics).collect());
+}
+
+#[test]
 fn modules_open_with_what_they_are() {
     clean(sources().iter().flat_map(check_opening).collect());
 }
@@ -768,6 +802,17 @@ mod rules {
         fires(check_words(&file("tests/x.rs", "dbg!(1); unimplemented!()")), &["`dbg!`", "`unimplemented!`"]);
         fires(check_words(&file("src/api/a.rs", concat!("// FIX", "ME later"))), &["a note to fix"]);
         fires(check_words(&file("src/replica/a.rs", "use openraft::Raft;")), &["quorum"]);
+    }
+
+    #[test]
+    fn statics() {
+        let fires_at = |code, wanted: &[&str]| fires(check_statics(&file("src/api/a.rs", code)), wanted);
+        fires_at("fn f() { static N: AtomicUsize = AtomicUsize::new(0); }", &["src/api/a.rs:1"]);
+        fires_at("pub static S: std::sync::OnceLock<u8> = x();", &["state outside"]);
+        fires_at("thread_local! { static T: Vec<u8> = x(); }", &["state outside"]);
+        fires_at("static ALL: &[u8] = &[1]; fn f(n: &'static AtomicUsize) {}", &[]);
+        fires_at("#[cfg(test)]\nmod tests { static N: AtomicUsize = x(); }", &[]);
+        fires(check_statics(&file("src/env/a.rs", "static N: AtomicUsize = x();")), &[]);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! carried out is only asked again where the caller says that it does no harm.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use kafka_protocol::protocol::Request;
@@ -51,6 +52,8 @@ struct Shared {
     places: Vec<Place>,
     /// Who was the active controller when it was last asked.
     answered: Mutex<Option<Place>>,
+    /// How often a lane was asked for. This node's own: nodes that share a process share nothing.
+    turns: AtomicUsize,
     rng: Mutex<Rng>,
 }
 
@@ -58,7 +61,13 @@ impl ToController {
     /// `places` are those of the configuration: the voters' or the bootstrap servers'.
     pub fn new(env: &Env, pool: Pool, named: Named, places: Vec<Place>) -> ToController {
         let (answered, rng) = (Mutex::default(), Mutex::new(env.seeds.rng()));
-        ToController { shared: Arc::new(Shared { pool, named, places, answered, rng }) }
+        let turns = AtomicUsize::new(0);
+        ToController { shared: Arc::new(Shared { pool, named, places, answered, turns, rng }) }
+    }
+
+    /// One of `lanes` after another, for calls that need not wait for each other.
+    pub fn lane_in_turn<const N: usize>(&self, lanes: &[&'static str; N]) -> &'static str {
+        lanes[self.shared.turns.fetch_add(1, Ordering::Relaxed) % N]
     }
 
     /// Has the active controller answer `request` in `version`. `is_elsewhere` is true for the answer of one who is not the

@@ -11,7 +11,6 @@ pub mod features;
 pub mod partitions;
 pub mod topics;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use kafka_protocol::protocol::{Request, StrBytes};
@@ -157,9 +156,8 @@ pub(super) async fn forward<R: Request>(
     is_idempotent: bool,
     deadline: Instant,
 ) -> Result<(R::Response, Option<Offset>), ControllerError> {
-    static NEXT_LANE: AtomicUsize = AtomicUsize::new(0);
     let wrapped = envelope::wrap(asker, version, request).map_err(|why| of_call(CallError::Encode(why)))?;
-    let lane = ADMIN_LANES[NEXT_LANE.fetch_add(1, Ordering::Relaxed) % ADMIN_LANES.len()];
+    let lane = to.lane_in_turn(&ADMIN_LANES);
     let terms = Terms { lane, is_idempotent, answer_max: ADMIN_ANSWER_MAX };
     let version_of_envelope = envelope::VERSION;
     let response = plain(to, version_of_envelope, &wrapped, terms, |r| r.error_code, deadline).await?;
