@@ -21,8 +21,8 @@ use super::data::{
     ReplicaSynced,
 };
 use super::groups::{
-    DeleteGroups, DescribeGroups, FindCoordinator, Heartbeat, JoinGroup, LeaveGroup, ListGroups,
-    OffsetCommit, OffsetDelete, OffsetFetch, SyncGroup,
+    ConsumerGroupDescribe, ConsumerGroupHeartbeat, DeleteGroups, DescribeGroups, FindCoordinator, Heartbeat,
+    JoinGroup, LeaveGroup, ListGroups, OffsetCommit, OffsetDelete, OffsetFetch, SyncGroup,
 };
 use super::request::{Broker, ConnectionInfo, ListenerInfo, RequestContext};
 use super::topics::{
@@ -103,6 +103,8 @@ pub static APIS: &[Entry] = &[
     entry::<BrokerHeartbeat>(),
     entry::<UnregisterBroker>(),
     entry::<AllocateProducerIds>(),
+    entry::<ConsumerGroupHeartbeat>(),
+    entry::<ConsumerGroupDescribe>(),
     entry::<ControllerRegistration>(),
     entry::<ListConfigResources>(),
     entry::<DescribeTopicPartitions>(),
@@ -129,7 +131,6 @@ pub static NOT_SERVED: &[(&[i16], &str)] = &[
     (&[50, 51], "SCRAM credentials are not served yet, except at formatting"),
     (&[52, 53, 54], "controllers speak Raft among themselves, not KRaft's calls"),
     (&[73], "replicas do not move between log directories yet"),
-    (&[68, 69], "consumer groups of KIP-848 are not served yet"),
     (&[71, 72], "client metrics are not collected yet"),
     (&[76, 77, 78, 79, 83, 84, 85, 86, 87, 90, 91, 92], "share groups are not served yet"),
     (&[94], "controllers are not unregistered yet"),

@@ -4,7 +4,6 @@
 
 use super::property::{Property, properties};
 
-const CONSUMER: &str = "the consumer group protocol of KIP-848 is not there yet";
 const SHARE: &str = "share groups are not there yet";
 const STREAMS: &str = "the Streams group protocol is not there yet";
 
@@ -13,11 +12,11 @@ properties! {
     pub GROUP_PROPERTIES;
 
     /// Shortest time between two assignments of the group.
-    "consumer.assignment.interval.ms", Int, Is("1000"), AtLeast(0), Medium, ClusterWide, ignored: CONSUMER;
+    "consumer.assignment.interval.ms", Int, Is("1000"), AtLeast(0), Medium, ClusterWide;
     /// How often members send heartbeats.
-    "consumer.heartbeat.interval.ms", Int, Is("5000"), AtLeast(1), Medium, ClusterWide, ignored: CONSUMER;
+    "consumer.heartbeat.interval.ms", Int, Is("5000"), AtLeast(1), Medium, ClusterWide;
     /// How long a member may be silent before it is removed.
-    "consumer.session.timeout.ms", Int, Is("45000"), AtLeast(1), Medium, ClusterWide, ignored: CONSUMER;
+    "consumer.session.timeout.ms", Int, Is("45000"), AtLeast(1), Medium, ClusterWide;
     /// Whether a dead-letter record carries the whole record or only where it is.
     "errors.deadletterqueue.copy.record.enable", Boolean, Is("false"), Any, Medium, ClusterWide, ignored: SHARE;
     /// Topic that takes the records a share group gives up; empty for none.

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use crate::api::Broker;
 use crate::config::BrokerConfig;
-use crate::coordinator::group::config::GroupConfigs;
+use crate::coordinator::group::assign::Assignor;
+use crate::coordinator::group::config::{ConsumerConfigs, GroupConfigs, MigrationPolicy, Millis};
 use crate::coordinator::group::shard::GroupShard;
 use crate::coordinator::led_partition::LedPartition;
 use crate::coordinator::routing::{CONSUMER_OFFSETS, TRANSACTION_STATE};
@@ -45,6 +46,8 @@ pub(super) fn start_groups(env: &Env, config: &BrokerConfig) -> Arc<Coordinator<
         offsets_retention_ms: Ms::from(config.offsets_retention_minutes) * 60_000,
         offsets_retention_check_interval_ms: config.offsets_retention_check_interval_ms,
         offsets_commit_timeout_ms: Ms::from(config.offsets_commit_timeout_ms),
+        consumer: consumer_configs(config),
+        node_id: config.node_id,
         ..GroupConfigs::default()
     };
     Coordinator::new(env, settings, Arc::new(groups), MetadataImage::empty())
@@ -70,6 +73,22 @@ pub(super) fn start_transactions(env: &Env, config: &BrokerConfig) -> Arc<Coordi
         wait_ms: config.add_partitions_to_txn_retry_backoff_max_ms.into(),
     };
     Coordinator::new(env, settings, Arc::new(transactions), MetadataImage::empty())
+}
+
+fn consumer_configs(config: &BrokerConfig) -> ConsumerConfigs {
+    let millis = |[value, min, max]: [Ms; 3]| Millis { value, min, max };
+    let assignors = config.group_consumer_assignors.iter();
+    let policy = MigrationPolicy::from_name(&config.group_consumer_migration_policy);
+    ConsumerConfigs {
+        session_timeout_ms: millis(config.group_consumer_session_timeout_ms),
+        heartbeat_interval_ms: millis(config.group_consumer_heartbeat_interval_ms),
+        assignment_interval_ms: millis(config.group_consumer_assignment_interval_ms),
+        max_size: config.group_consumer_max_size,
+        // Names that are no assignors have been refused with the configuration.
+        assignors: assignors.filter_map(|name| Assignor::from_name(name)).collect(),
+        migration: policy.unwrap_or(MigrationPolicy::Bidirectional),
+        regex_refresh_ms: config.group_consumer_regex_refresh_interval_ms,
+    }
 }
 
 /// Follows the leadership of the topics of coordinators. Subscribes after the replicas, whose partitions it takes up.

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use ottla::coordinator::group::state::Hard;
+use ottla::coordinator::group::state::{Group, Hard};
 use ottla::coordinator::group::{Command, GroupConfigs, GroupShard, Reply, record::GroupRecord};
 use ottla::coordinator::shard::{Cx, Entry, LogRecord, Output, Producer, Shard, Ticket};
 use ottla::metadata::{MetadataDelta, MetadataImage};
+use ottla::schema::metadata::{
+    ConfigRecord, MetadataRecord, PartitionRecord, RemoveTopicRecord, TopicRecord,
+};
 use ottla::types::{Ms, Rng};
 
 /// When the machines' time begins.
@@ -118,6 +121,52 @@ impl Machine {
         Some(self.call(GroupShard::on_deadline))
     }
 
+    /// The cluster changes.
+    pub(super) fn change_cluster(&mut self, records: &[MetadataRecord]) -> Done {
+        let mut delta = MetadataDelta::from(&self.image);
+        for record in records {
+            self.image.apply(record, &mut delta).expect("a change that can be");
+        }
+        self.image.set_position(self.image.offset() + records.len() as i64, 0);
+        self.call(|hard, soft, cx, out| GroupShard::metadata_changed(hard, soft, cx, &delta, out))
+    }
+
+    /// The id that a topic of [`Machine::set_topic`] has.
+    pub(super) fn topic_id(name: &str) -> uuid::Uuid {
+        name.bytes().fold(uuid::Uuid::from_u128(7), |id, byte| {
+            uuid::Uuid::from_u128((id.as_u128() << 8) | u128::from(byte))
+        })
+    }
+
+    /// The name of the topic that has that id, if there is one.
+    pub(super) fn topic_name(&self, id: ottla::types::TopicId) -> Option<String> {
+        self.image.topics().get_by_id(id).map(|topic| topic.name.to_string())
+    }
+
+    /// A topic is made, grows to so many partitions, or goes away with none.
+    pub(super) fn set_topic(&mut self, name: &str, partitions: i32) -> Done {
+        let topic_id = Machine::topic_id(name);
+        let had = self.image.topics().get(name).map_or(0, |topic| topic.iter().count() as i32);
+        let mut records: Vec<MetadataRecord> = Vec::new();
+        if partitions == 0 {
+            records.push(RemoveTopicRecord { topic_id }.into());
+        } else if had == 0 {
+            records.push(TopicRecord { name: name.into(), topic_id }.into());
+        }
+        for partition_id in had..partitions {
+            let partition =
+                PartitionRecord { partition_id, topic_id, replicas: vec![1], ..Default::default() };
+            records.push(partition.into());
+        }
+        self.change_cluster(&records)
+    }
+
+    /// A setting of a group.
+    pub(super) fn set_group_config(&mut self, group: &str, key: &str, value: &str) -> Done {
+        let (resource_name, name, value) = (group.to_owned(), key.to_owned(), Some(value.to_owned()));
+        self.change_cluster(&[ConfigRecord { resource_type: 32, resource_name, name, value }.into()])
+    }
+
     /// Topics are deleted.
     pub(super) fn delete_topics(&mut self, names: &[&str]) -> Done {
         let mut delta = MetadataDelta::from(&self.image);
@@ -157,6 +206,18 @@ impl Machine {
         for group in self.soft.groups() {
             assert!(self.hard.classic(&group.id).is_some(), "{} is live and not in the topic", group.id);
             group.check();
+        }
+        for (id, group) in &self.hard.groups {
+            let Group::Consumer(group) = group else { continue };
+            group.check();
+            for (member, _) in group.members() {
+                let is_watched = self.soft.watched().any(|watched| watched == (id, member));
+                assert!(is_watched, "somebody watches {member}");
+            }
+        }
+        for (group, member) in self.soft.watched() {
+            let is_member = self.hard.consumer(group).is_some_and(|group| group.member(member).is_some());
+            assert!(is_member, "{member} of {group} is watched and is no member");
         }
         for (group, _) in self.hard.offsets.iter() {
             assert!(self.hard.groups.contains_key(group), "{group} has offsets and is no group");

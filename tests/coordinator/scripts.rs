@@ -11,6 +11,8 @@
 //! deadline                 when something is due next
 //! drop-topics T ...        restart        config KEY=VALUE ...
 //! txn-commit P G TOPIC-N=OFFSET ...       end-txn P commit|abort
+//! hb G MEMBER|- epoch=N [instance=I] [rack=R] [rebalance=MS] [names=A,B] [regex=R] [assignor=A] [own=T-N,..|own=none] [v=N]
+//! describe-consumer G ...     topic NAME=PARTITIONS ...     group-config G KEY=VALUE ...
 //! ```
 //!
 //! Member ids show as `CLIENT#N`: the id's random part is numbered in order of appearance.
@@ -23,6 +25,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use ottla::coordinator::group::GroupConfigs;
 use ottla::coordinator::group::command::*;
+use ottla::coordinator::group::config::MigrationPolicy;
 use ottla::coordinator::group::record::GroupRecord;
 use ottla::coordinator::group::state::CommittedOffset;
 use ottla::coordinator::shard::{Entry, Producer, Ticket};
@@ -86,8 +89,8 @@ fn run(text: &str, path: &Path) -> String {
     out
 }
 
-struct Script {
-    machine: Machine,
+pub(super) struct Script {
+    pub(super) machine: Machine,
     /// Member ids by the name they show under.
     ids: BTreeMap<String, Arc<str>>,
     names: BTreeMap<Arc<str>, String>,
@@ -96,21 +99,21 @@ struct Script {
 }
 
 /// A command's words: those without and those with a `=`.
-struct Words<'a> {
-    plain: Vec<&'a str>,
-    named: BTreeMap<&'a str, &'a str>,
+pub(super) struct Words<'a> {
+    pub(super) plain: Vec<&'a str>,
+    pub(super) named: BTreeMap<&'a str, &'a str>,
 }
 
 impl<'a> Words<'a> {
-    fn number(&self, name: &str, otherwise: i64) -> i64 {
+    pub(super) fn number(&self, name: &str, otherwise: i64) -> i64 {
         self.named.get(name).map_or(otherwise, |v| v.parse().unwrap())
     }
 
-    fn text(&self, name: &str) -> Option<Arc<str>> {
+    pub(super) fn text(&self, name: &str) -> Option<Arc<str>> {
         self.named.get(name).map(|v| Arc::from(*v))
     }
 
-    fn list(&self, name: &str) -> Vec<&'a str> {
+    pub(super) fn list(&self, name: &str) -> Vec<&'a str> {
         self.named.get(name).map(|v| v.split(',').filter(|v| !v.is_empty()).collect()).unwrap_or_default()
     }
 
@@ -135,7 +138,7 @@ impl<'a> Words<'a> {
     }
 }
 
-fn partition(word: &str) -> Option<(&str, i32)> {
+pub(super) fn partition(word: &str) -> Option<(&str, i32)> {
     let (topic, index) = word.rsplit_once('-')?;
     Some((topic, index.parse().ok()?))
 }
@@ -225,6 +228,8 @@ impl Script {
                 group: w.plain[0].into(),
                 topics: w.partitions().into_iter().map(|(t, p)| (t.into(), p)).collect(),
             }),
+            "hb" => self.heartbeat(&w),
+            "describe-consumer" => Command::ConsumerDescribe(w.plain.iter().map(|&g| g.into()).collect()),
             "list" => Command::List(ListGroups {
                 states: w.list("states").into_iter().map(str::to_owned).collect(),
                 types: w.list("types").into_iter().map(str::to_owned).collect(),
@@ -264,6 +269,18 @@ impl Script {
                 let at = self.machine.next_deadline().map(|at| at - BEGINNING);
                 writeln!(self.said, "now {}, next {at:?}", self.machine.now - BEGINNING).unwrap();
             }
+            "topic" => {
+                for (name, partitions) in &w.named {
+                    let done = self.machine.set_topic(name, partitions.parse().unwrap());
+                    self.say(&done);
+                }
+            }
+            "group-config" => {
+                for (key, value) in &w.named {
+                    let done = self.machine.set_group_config(w.plain[0], key, value);
+                    self.say(&done);
+                }
+            }
             "drop-topics" => {
                 let done = self.machine.delete_topics(&w.plain);
                 self.say(&done);
@@ -302,6 +319,13 @@ impl Script {
                 for (&name, value) in &w.named {
                     let value: i64 = value.parse().unwrap();
                     match name {
+                        "consumer_max_size" => config.consumer.max_size = value as usize,
+                        "interval" => config.consumer.assignment_interval_ms.value = value,
+                        "migration" => {
+                            let policies = ["disabled", "upgrade", "downgrade", "bidirectional"];
+                            let policy = MigrationPolicy::from_name(policies[value as usize]);
+                            config.consumer.migration = policy.unwrap();
+                        }
                         "max_size" => config.max_size = value as usize,
                         "initial_delay" => config.initial_rebalance_delay_ms = value as i32,
                         "metadata_max" => config.offset_metadata_max_bytes = value as usize,
@@ -373,7 +397,7 @@ impl Script {
     }
 
     /// The id that shows under `name`; a name that nobody has is an id of its own.
-    fn id(&self, name: &str) -> Arc<str> {
+    pub(super) fn id(&self, name: &str) -> Arc<str> {
         match name {
             "-" | "" => Arc::from(""),
             name => self.ids.get(name).cloned().unwrap_or_else(|| Arc::from(name)),
@@ -381,7 +405,7 @@ impl Script {
     }
 
     /// What an id shows as.
-    fn name(&mut self, id: &Arc<str>) -> String {
+    pub(super) fn name(&mut self, id: &Arc<str>) -> String {
         if id.is_empty() {
             return "-".to_owned();
         }
@@ -396,7 +420,7 @@ impl Script {
         name
     }
 
-    fn say(&mut self, done: &Done) {
+    pub(super) fn say(&mut self, done: &Done) {
         for record in &done.records {
             let said = self.record(record);
             writeln!(self.said, "  wrote {said}").unwrap();
@@ -423,7 +447,7 @@ impl Script {
                     write!(said, " leader={}", self.name(leader)).unwrap();
                 }
                 for member in &m.members {
-                    let assignment = String::from_utf8_lossy(&member.assignment).into_owned();
+                    let assignment = shown(&member.assignment);
                     write!(said, " [{}", self.name(&member.id)).unwrap();
                     if let Some(instance) = &member.instance_id {
                         write!(said, "/{instance}").unwrap();
@@ -436,7 +460,7 @@ impl Script {
                 None => format!("{group} {topic}-{partition} is no more"),
                 Some(o) => format!("{group} {topic}-{partition}={}{}", o.offset, note(&o.metadata)),
             },
-            GroupRecord::Consumer(record) => format!("{} {:?}", record.group, record.change),
+            GroupRecord::Consumer(record) => self.consumer_record(record),
             GroupRecord::Foreign(record) => format!("{} {:?}", record.group, record.kind),
         }
     }
@@ -449,11 +473,13 @@ impl Script {
                     "ok type={} protocol={} [{}]",
                     or_dash(&s.protocol_type),
                     or_dash(&s.protocol),
-                    String::from_utf8_lossy(&s.assignment)
+                    shown(&s.assignment)
                 ),
                 error => error.to_string(),
             },
             Reply::Heartbeat(error) => ok(*error),
+            Reply::ConsumerHeartbeat(reply) => self.beaten(reply),
+            Reply::ConsumerDescribe(groups) => self.described(groups),
             Reply::Leave(left) => {
                 let one = |l: &Left| {
                     let instance = l.instance_id.as_ref().map(|i| format!("/{i}")).unwrap_or_default();
@@ -528,7 +554,7 @@ impl Script {
                             m.client_id,
                             m.client_host,
                             m.metadata.len(),
-                            String::from_utf8_lossy(&m.assignment)
+                            shown(&m.assignment)
                         )
                         .unwrap();
                     }
@@ -563,6 +589,14 @@ impl Script {
             write!(said, " members={}", names.join(",")).unwrap();
         }
         said
+    }
+}
+
+/// Text as it is, other bytes by their number.
+fn shown(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok(text) if !text.contains(char::is_control) => text.to_owned(),
+        Ok(_) | Err(_) => format!("{} bytes", bytes.len()),
     }
 }
 

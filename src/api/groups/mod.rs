@@ -3,6 +3,8 @@
 //! Handlers turn requests into commands of [`crate::coordinator::group`], send them to the shard that keeps the group,
 //! and turn what it says into answers.
 
+mod consumer_group_describe;
+mod consumer_group_heartbeat;
 mod delete_groups;
 mod describe_groups;
 mod find_coordinator;
@@ -20,6 +22,8 @@ use std::sync::Arc;
 
 use kafka_protocol::protocol::StrBytes;
 
+pub use consumer_group_describe::ConsumerGroupDescribe;
+pub use consumer_group_heartbeat::ConsumerGroupHeartbeat;
 pub use delete_groups::DeleteGroups;
 pub use describe_groups::DescribeGroups;
 pub use find_coordinator::FindCoordinator;
@@ -87,6 +91,14 @@ fn text(text: &str) -> StrBytes {
 
 fn text_option(of: Option<&Arc<str>>) -> Option<StrBytes> {
     of.map(|of| text(of))
+}
+
+/// True if consumer groups are served (KIP-848): `group.version` is at 1, and `group.coordinator.rebalance.protocols` names
+/// them.
+fn consumer_protocol_is_on(cx: &RequestContext) -> bool {
+    const GROUP_VERSION: &str = "group.version";
+    let protocols = &cx.broker.config.group_coordinator_rebalance_protocols;
+    cx.broker.image().features().level(GROUP_VERSION) >= 1 && protocols.iter().any(|p| p == "consumer")
 }
 
 /// The error that the whole request gets for an empty group id, where Kafka does not allow one.

@@ -2,7 +2,7 @@
 
 use crate::config::property::properties;
 
-const CONSUMER_GROUPS: &str = "the consumer group protocol of KIP-848 is not there yet";
+const ASSIGNOR_THREADS: &str = "assignments are calculated where the group is kept";
 const COORDINATOR_THREADS: &str = "coordinators share one pool of threads, one per processor";
 const STREAMS_GROUPS: &str = "the Streams group protocol is not there yet";
 
@@ -11,46 +11,36 @@ properties! {
     pub(super) GROUPS;
 
     /// Shortest time between two assignments of a group.
-    "group.consumer.assignment.interval.ms", Int, Is("1000"), AtLeast(0), Medium, ClusterWide,
-        ignored: CONSUMER_GROUPS;
+    "group.consumer.assignment.interval.ms", Int, Is("1000"), AtLeast(0), Medium, ClusterWide;
     /// Whether assignments are calculated apart from the coordinator's loop.
     "group.consumer.assignor.offload.enable", Boolean, Is("true"), Any, Medium, ClusterWide, internal,
-        ignored: CONSUMER_GROUPS;
+        ignored: ASSIGNOR_THREADS;
     /// Assignors on the broker; the first is used where the group names none.
-    "group.consumer.assignors", List, Is("uniform,range"), Any, Medium, ReadOnly, ignored: CONSUMER_GROUPS;
+    "group.consumer.assignors", List, Is("uniform,range"), Any, Medium, ReadOnly;
     /// How often members send heartbeats.
-    "group.consumer.heartbeat.interval.ms", Int, Is("5000"), AtLeast(1), Medium, ReadOnly,
-        ignored: CONSUMER_GROUPS;
+    "group.consumer.heartbeat.interval.ms", Int, Is("5000"), AtLeast(1), Medium, ReadOnly;
     /// Longest assignment interval that a group may be given.
-    "group.consumer.max.assignment.interval.ms", Int, Is("15000"), AtLeast(0), Medium, ReadOnly,
-        ignored: CONSUMER_GROUPS;
+    "group.consumer.max.assignment.interval.ms", Int, Is("15000"), AtLeast(0), Medium, ReadOnly;
     /// Longest heartbeat interval that a group may be given.
-    "group.consumer.max.heartbeat.interval.ms", Int, Is("15000"), AtLeast(1), Medium, ReadOnly,
-        ignored: CONSUMER_GROUPS;
+    "group.consumer.max.heartbeat.interval.ms", Int, Is("15000"), AtLeast(1), Medium, ReadOnly;
     /// Longest session timeout that a group may be given.
-    "group.consumer.max.session.timeout.ms", Int, Is("60000"), AtLeast(1), Medium, ReadOnly,
-        ignored: CONSUMER_GROUPS;
+    "group.consumer.max.session.timeout.ms", Int, Is("60000"), AtLeast(1), Medium, ReadOnly;
     /// Most members of a consumer group.
-    "group.consumer.max.size", Int, Is("2147483647"), AtLeast(1), Medium, ReadOnly, ignored: CONSUMER_GROUPS;
+    "group.consumer.max.size", Int, Is("2147483647"), AtLeast(1), Medium, ReadOnly;
     /// Which ways groups may change between the classic and the consumer protocol.
     "group.consumer.migration.policy", String, Is("bidirectional"),
-        OneOfIgnoringCase(&["DISABLED", "DOWNGRADE", "UPGRADE", "BIDIRECTIONAL"]), Medium, ReadOnly,
-        ignored: CONSUMER_GROUPS;
+        OneOfIgnoringCase(&["DISABLED", "DOWNGRADE", "UPGRADE", "BIDIRECTIONAL"]), Medium, ReadOnly;
     /// Shortest assignment interval that a group may be given.
-    "group.consumer.min.assignment.interval.ms", Int, Is("0"), AtLeast(0), Medium, ReadOnly,
-        ignored: CONSUMER_GROUPS;
+    "group.consumer.min.assignment.interval.ms", Int, Is("0"), AtLeast(0), Medium, ReadOnly;
     /// Shortest heartbeat interval that a group may be given.
-    "group.consumer.min.heartbeat.interval.ms", Int, Is("5000"), AtLeast(1), Medium, ReadOnly,
-        ignored: CONSUMER_GROUPS;
+    "group.consumer.min.heartbeat.interval.ms", Int, Is("5000"), AtLeast(1), Medium, ReadOnly;
     /// Shortest session timeout that a group may be given.
-    "group.consumer.min.session.timeout.ms", Int, Is("45000"), AtLeast(1), Medium, ReadOnly,
-        ignored: CONSUMER_GROUPS;
+    "group.consumer.min.session.timeout.ms", Int, Is("45000"), AtLeast(1), Medium, ReadOnly;
     /// How often subscriptions by pattern are matched again.
     "group.consumer.regex.refresh.interval.ms", Int, Is("600000"), AtLeast(10_000), Medium, ReadOnly,
-        internal, ignored: CONSUMER_GROUPS;
+        internal;
     /// How long a member may be silent before it is removed.
-    "group.consumer.session.timeout.ms", Int, Is("45000"), AtLeast(1), Medium, ReadOnly,
-        ignored: CONSUMER_GROUPS;
+    "group.consumer.session.timeout.ms", Int, Is("45000"), AtLeast(1), Medium, ReadOnly;
     /// How long coordinator records wait for company; -1 lets the load decide.
     "group.coordinator.append.linger.ms", Int, Is("-1"), AtLeast(-1), Medium, ReadOnly;
     /// Threads for the group coordinator's long calculations.

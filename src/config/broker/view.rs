@@ -139,6 +139,13 @@ pub struct BrokerConfig {
     pub producer_id_expiration_check_interval_ms: i32,
 
     // Groups and committed offsets.
+    pub group_consumer_assignment_interval_ms: [Ms; 3],
+    pub group_consumer_assignors: Vec<String>,
+    pub group_consumer_heartbeat_interval_ms: [Ms; 3],
+    pub group_consumer_max_size: usize,
+    pub group_consumer_migration_policy: String,
+    pub group_consumer_regex_refresh_interval_ms: Ms,
+    pub group_consumer_session_timeout_ms: [Ms; 3],
     pub group_coordinator_rebalance_protocols: Vec<String>,
     /// -1 lets the load decide.
     pub group_coordinator_append_linger_ms: i32,
@@ -283,6 +290,13 @@ impl BrokerConfig {
             log_cleaner_io_max_bytes_per_second: v.double("log.cleaner.io.max.bytes.per.second"),
             producer_id_expiration_ms: v.int("producer.id.expiration.ms"),
             producer_id_expiration_check_interval_ms: v.int("producer.id.expiration.check.interval.ms"),
+            group_consumer_assignment_interval_ms: bounded(&v, "group.consumer.", "assignment.interval.ms"),
+            group_consumer_assignors: v.list("group.consumer.assignors"),
+            group_consumer_heartbeat_interval_ms: bounded(&v, "group.consumer.", "heartbeat.interval.ms"),
+            group_consumer_max_size: v.size("group.consumer.max.size"),
+            group_consumer_migration_policy: v.text("group.consumer.migration.policy"),
+            group_consumer_regex_refresh_interval_ms: v.long("group.consumer.regex.refresh.interval.ms"),
+            group_consumer_session_timeout_ms: bounded(&v, "group.consumer.", "session.timeout.ms"),
             group_coordinator_rebalance_protocols: v.list("group.coordinator.rebalance.protocols"),
             group_coordinator_append_linger_ms: v.int("group.coordinator.append.linger.ms"),
             group_initial_rebalance_delay_ms: v.int("group.initial.rebalance.delay.ms"),
@@ -488,8 +502,26 @@ fn check_ranges(v: &Values, topic: &TopicConfig) -> Result<(), ConfigError> {
         let why = "Disabling the 'classic' protocol is not supported.";
         return bad("group.coordinator.rebalance.protocols", protocols.join(","), why);
     }
+    let assignors = v.list("group.consumer.assignors");
+    if assignors.is_empty() || assignors.iter().any(|name| !ASSIGNORS.contains(&&**name)) {
+        let why = "must name at least one of uniform and range; other assignors are Java classes";
+        return bad("group.consumer.assignors", assignors.join(","), why);
+    }
     check_group_bounds(v)
 }
+
+/// What groups get, and the least and the most that they may be given.
+fn bounded(v: &Values, prefix: &str, key: &str) -> [Ms; 3] {
+    ["", "min.", "max."].map(|which| v.long(&format!("{prefix}{which}{key}")))
+}
+
+/// Assignors that are there, by their names or Kafka's class names.
+const ASSIGNORS: &[&str] = &[
+    "uniform",
+    "range",
+    "org.apache.kafka.coordinator.group.assignor.UniformAssignor",
+    "org.apache.kafka.coordinator.group.assignor.RangeAssignor",
+];
 
 /// Group settings lie within the bounds that groups themselves may be given.
 fn check_group_bounds(v: &Values) -> Result<(), ConfigError> {

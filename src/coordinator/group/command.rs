@@ -5,6 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::classic::MemberId;
+use super::consumer::Subscription;
+use super::modern::{Partitions, TopicIdPartition};
 use super::state::GroupId;
 use crate::types::{ErrorCode, LeaderEpoch, Ms, Offset, PartitionIndex, TopicId, TopicName};
 
@@ -19,6 +21,10 @@ pub enum Command {
     Heartbeat(Heartbeat),
     /// LeaveGroup.
     Leave(Leave),
+    /// ConsumerGroupHeartbeat.
+    ConsumerHeartbeat(Box<ConsumerHeartbeat>),
+    /// ConsumerGroupDescribe.
+    ConsumerDescribe(Vec<GroupId>),
     /// OffsetCommit.
     Commit(OffsetCommit),
     /// OffsetFetch, one group.
@@ -44,6 +50,10 @@ pub enum Reply {
     Heartbeat(ErrorCode),
     /// To [`Command::Leave`], one per member asked for.
     Leave(Vec<Left>),
+    /// To [`Command::ConsumerHeartbeat`].
+    ConsumerHeartbeat(Result<Beaten, Refusal>),
+    /// To [`Command::ConsumerDescribe`], in the order asked.
+    ConsumerDescribe(Vec<(GroupId, Result<DescribedConsumerGroup, Refusal>)>),
     /// To [`Command::Commit`].
     Commit(Result<Vec<TopicErrors>, ErrorCode>),
     /// To [`Command::Fetch`].
@@ -192,6 +202,96 @@ pub struct Heartbeat {
     pub member: MemberId,
     /// The static member's name.
     pub instance_id: Option<Arc<str>>,
+}
+
+/// ConsumerGroupHeartbeat (KIP-848). What is `None` has not changed since the member said it.
+#[derive(Clone, Debug, Default)]
+pub struct ConsumerHeartbeat {
+    /// The group.
+    pub group: GroupId,
+    /// The member; empty for one of version 0 that has no id yet.
+    pub member: MemberId,
+    /// Its epoch: 0 to join, -1 to leave, -2 to leave for a while as a static member.
+    pub epoch: i32,
+    /// The static member's name.
+    pub instance_id: Option<Arc<str>>,
+    /// Where it runs.
+    pub rack_id: Option<Arc<str>>,
+    /// What the client calls itself.
+    pub client_id: Arc<str>,
+    /// Where it is, as `/127.0.0.1`.
+    pub client_host: Arc<str>,
+    /// How long it may take to give up partitions; -1 has not changed.
+    pub rebalance_timeout_ms: i32,
+    /// Topics it subscribes to.
+    pub names: Option<Vec<TopicName>>,
+    /// The expression it subscribes to; empty for none.
+    pub regex: Option<Arc<str>>,
+    /// The assignor it would like.
+    pub assignor: Option<Arc<str>>,
+    /// The partitions it has.
+    pub owned: Option<Vec<TopicIdPartition>>,
+    /// True if the client has to make its id (version 1 and up, KIP-1082).
+    pub is_member_id_required: bool,
+}
+
+/// The answer to ConsumerGroupHeartbeat.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Beaten {
+    /// The member.
+    pub member: MemberId,
+    /// Its epoch now.
+    pub epoch: i32,
+    /// When the next heartbeat is expected.
+    pub heartbeat_interval_ms: Ms,
+    /// What it is to read, if that is new to it.
+    pub assignment: Option<Partitions>,
+}
+
+/// An error with what there is to say about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The error.
+    pub error: ErrorCode,
+    /// Why.
+    pub message: Option<Box<str>>,
+}
+
+impl Refusal {
+    /// `error`, because of `why`.
+    pub fn new(error: ErrorCode, why: impl Into<Box<str>>) -> Refusal {
+        Refusal { error, message: Some(why.into()) }
+    }
+}
+
+/// A consumer group in detail.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DescribedConsumerGroup {
+    /// Its state.
+    pub state: &'static str,
+    /// Its epoch.
+    pub epoch: i32,
+    /// The epoch of its target assignment.
+    pub target_epoch: i32,
+    /// The assignor it uses.
+    pub assignor: &'static str,
+    /// Who is in it.
+    pub members: Vec<DescribedConsumer>,
+}
+
+/// A member of a consumer group in detail.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DescribedConsumer {
+    /// Its id.
+    pub id: MemberId,
+    /// Who it is and what it wants.
+    pub subscription: Subscription,
+    /// Its epoch.
+    pub epoch: i32,
+    /// What it has.
+    pub assigned: Partitions,
+    /// What it is to have in the end.
+    pub target: Partitions,
 }
 
 /// LeaveGroup.

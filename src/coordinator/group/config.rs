@@ -1,6 +1,7 @@
 //! The broker's settings that the group coordinator looks at.
 
-use crate::types::Ms;
+use super::assign::Assignor;
+use crate::types::{Ms, NodeId};
 
 /// Typed view of `group.*` and `offsets.*`; the fields are named after the properties.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +26,91 @@ pub struct GroupConfigs {
     pub new_member_join_timeout_ms: i32,
     /// Member ids handed out to one group and not used yet (KIP-394); each costs memory until its session ends.
     pub max_pending_members: usize,
+    /// `group.consumer.*`.
+    pub consumer: ConsumerConfigs,
+    /// `node.id`: whose dynamic settings count.
+    pub node_id: NodeId,
+}
+
+/// A span that a group may have a value of its own for, within bounds; in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Millis {
+    /// What groups get that have none.
+    pub value: Ms,
+    /// The least that a group may have.
+    pub min: Ms,
+    /// The most that a group may have.
+    pub max: Ms,
+}
+
+/// Typed view of `group.consumer.*`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConsumerConfigs {
+    /// `session.timeout.ms`: how long a member may stay silent.
+    pub session_timeout_ms: Millis,
+    /// `heartbeat.interval.ms`: how often members are told to send heartbeats.
+    pub heartbeat_interval_ms: Millis,
+    /// `assignment.interval.ms`: the shortest time between two assignments of a group.
+    pub assignment_interval_ms: Millis,
+    /// `max.size`: members of one group, at least 1.
+    pub max_size: usize,
+    /// `assignors`: the first is for groups whose members ask for none. Not empty.
+    pub assignors: Vec<Assignor>,
+    /// `migration.policy`.
+    pub migration: MigrationPolicy,
+    /// `regex.refresh.interval.ms`: how often expressions are matched anew though nothing seems to have changed.
+    pub regex_refresh_ms: Ms,
+}
+
+impl Default for ConsumerConfigs {
+    /// Kafka's defaults.
+    fn default() -> Self {
+        ConsumerConfigs {
+            session_timeout_ms: Millis { value: 45_000, min: 45_000, max: 60_000 },
+            heartbeat_interval_ms: Millis { value: 5_000, min: 5_000, max: 15_000 },
+            assignment_interval_ms: Millis { value: 1_000, min: 0, max: 15_000 },
+            max_size: i32::MAX as usize,
+            assignors: vec![Assignor::Uniform, Assignor::Range],
+            migration: MigrationPolicy::Bidirectional,
+            regex_refresh_ms: 600_000,
+        }
+    }
+}
+
+/// Which ways groups may go between the protocols with members in them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MigrationPolicy {
+    /// Neither.
+    Disabled,
+    /// To the consumer protocol.
+    Upgrade,
+    /// To the classic protocol.
+    Downgrade,
+    /// Both.
+    Bidirectional,
+}
+
+impl MigrationPolicy {
+    /// The policy of that name; case does not matter.
+    pub fn from_name(name: &str) -> Option<MigrationPolicy> {
+        let all = [
+            ("disabled", MigrationPolicy::Disabled),
+            ("upgrade", MigrationPolicy::Upgrade),
+            ("downgrade", MigrationPolicy::Downgrade),
+            ("bidirectional", MigrationPolicy::Bidirectional),
+        ];
+        all.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(name.trim())).map(|(_, policy)| policy)
+    }
+
+    /// True if classic groups may become consumer groups.
+    pub fn upgrades(self) -> bool {
+        matches!(self, MigrationPolicy::Upgrade | MigrationPolicy::Bidirectional)
+    }
+
+    /// True if consumer groups may become classic ones.
+    pub fn downgrades(self) -> bool {
+        matches!(self, MigrationPolicy::Downgrade | MigrationPolicy::Bidirectional)
+    }
 }
 
 impl Default for GroupConfigs {
@@ -41,6 +127,8 @@ impl Default for GroupConfigs {
             offsets_commit_timeout_ms: 5_000,
             new_member_join_timeout_ms: 5 * 60_000,
             max_pending_members: 100_000,
+            consumer: ConsumerConfigs::default(),
+            node_id: -1,
         }
     }
 }

@@ -5,10 +5,11 @@
 //! deletes and expires offsets; [`describe`] lists and describes; [`shard`] ties them to the contract of
 //! [`crate::coordinator::shard`].
 //!
-//! [`modern`] is what the newer protocols have in common, [`consumer`] the one of KIP-848. Groups of the others (share,
+//! [`modern`] is what the newer protocols have in common, [`consumer`] the one of KIP-848, [`assign`] its assignors. Groups of the others (share,
 //! streams) that a Kafka broker wrote are kept apart as [`state::Foreign`]: their members are not served, their offsets
 //! are.
 
+pub mod assign;
 pub mod classic;
 pub mod command;
 pub mod config;

@@ -9,6 +9,9 @@ use super::command::{
     Synced, TopicErrors,
 };
 use super::config::GroupConfigs;
+use super::consumer::heartbeat::Beat;
+use super::consumer::turn::{Left as LeftOver, Turn};
+use super::modern::timers::Watches;
 use super::record::GroupRecord;
 use super::state::{ClassicMetadata, Group, GroupId, Hard};
 use super::timers::{Timer, TimerId, Timers};
@@ -29,6 +32,9 @@ pub struct GroupShard;
 pub struct Soft {
     /// Groups that somebody is in, or about to be. The others are as their record has them.
     groups: BTreeMap<GroupId, ClassicGroup>,
+    /// Members of the newer protocols.
+    watches: Watches,
+    consumers: consumer::live::Live,
     timers: Timers,
     expiry: Option<TimerId>,
 }
@@ -60,6 +66,10 @@ impl Soft {
 
     /// Forgets a group with its deadlines.
     fn drop_group(&mut self, id: &GroupId) {
+        self.watches.forget_group(&mut self.timers, id);
+        if let Some(mut live) = self.consumers.remove(id) {
+            self.timers.cancel(&mut live.resolving);
+        }
         let Some(mut group) = self.groups.remove(id) else { return };
         for timer in group.pending_joins.values_mut() {
             self.timers.cancel(timer);
@@ -67,6 +77,36 @@ impl Soft {
         self.timers.cancel(&mut group.join_timer);
         self.timers.cancel(&mut group.sync_timer);
         debug_assert!(group.members().len() == 0, "only empty groups are forgotten");
+    }
+
+    /// For a change to a consumer group.
+    fn turn<'a, 'c>(&'a mut self, cx: &'a mut Cx<'c, GroupConfigs>, out: &'a mut Out) -> Turn<'a, 'c> {
+        Turn { timers: &mut self.timers, watches: &mut self.watches, live: &mut self.consumers, cx, out }
+    }
+
+    /// Takes up the classic group that a consumer group has become. With `rebalance` its members have to join anew, for
+    /// somebody has left them.
+    fn take_up(
+        &mut self,
+        cx: &mut Cx<'_, GroupConfigs>,
+        out: &mut Out,
+        mut group: ClassicGroup,
+        rebalance: bool,
+    ) {
+        let mut step = Step { timers: &mut self.timers, cx, out };
+        let ids: Vec<_> = group.members().map(|m| m.id.clone()).collect();
+        for member in ids {
+            step.touch(&mut group, &member);
+        }
+        if rebalance {
+            step.prepare_rebalance(&mut group);
+        }
+        self.put(group);
+    }
+
+    /// Members of the newer protocols that are watched, for tests.
+    pub fn watched(&self) -> impl Iterator<Item = (&GroupId, &super::classic::MemberId)> {
+        self.watches.iter()
     }
 
     /// The classic groups that somebody is in, for tests and metrics.
@@ -95,7 +135,46 @@ impl Shard for GroupShard {
     ) {
         let unknown = ErrorCode::UnknownMemberId;
         match command {
-            Command::Join(join) => handle_join(hard, soft, cx, ticket, join, out),
+            Command::Join(join) => match hard.consumer(&join.group) {
+                Some(group) if group.members().len() > 0 => {
+                    let (joined, classic) = soft.turn(cx, out).classic_join(group, &join);
+                    out.reply(ticket, Reply::Join(joined));
+                    if let Some(classic) = classic {
+                        soft.take_up(cx, out, classic, false);
+                    }
+                }
+                Some(_) | None => handle_join(hard, soft, cx, ticket, join, out),
+            },
+            Command::Sync(sync) if let Some(group) = hard.consumer(&sync.group) => {
+                let synced = soft.turn(cx, out).classic_sync(group, &sync);
+                out.reply(ticket, Reply::Sync(synced));
+            }
+            Command::Heartbeat(beat) if let Some(group) = hard.consumer(&beat.group) => {
+                let error = soft.turn(cx, out).classic_heartbeat(group, &beat);
+                out.reply(ticket, Reply::Heartbeat(error));
+            }
+            Command::Leave(leave) if let Some(group) = hard.consumer(&leave.group) => {
+                let (left, over) = soft.turn(cx, out).classic_leave(group, leave);
+                out.reply(ticket, Reply::Leave(left));
+                if let LeftOver::Classic(classic) = over {
+                    soft.take_up(cx, out, classic, true);
+                }
+            }
+            Command::ConsumerHeartbeat(beat) => {
+                let classic = soft.live(hard, &beat.group);
+                let had_classic = classic.is_some();
+                let Beat { reply, classic, rebalance } = soft.turn(cx, out).heartbeat(hard, classic, &beat);
+                match classic {
+                    Some(classic) if had_classic => soft.put(classic),
+                    Some(classic) => soft.take_up(cx, out, classic, rebalance),
+                    None => {}
+                }
+                out.reply(ticket, Reply::ConsumerHeartbeat(reply));
+            }
+            Command::ConsumerDescribe(groups) => {
+                let described = groups.iter().map(|id| consumer::describe::describe(hard, cx, id)).collect();
+                out.reply(ticket, Reply::ConsumerDescribe(described));
+            }
             Command::Sync(sync) => match soft.live(hard, &sync.group) {
                 Some(mut group) => {
                     Step { timers: &mut soft.timers, cx, out }.sync(&mut group, ticket, sync);
@@ -171,6 +250,8 @@ impl Shard for GroupShard {
             | Command::Sync(_)
             | Command::Heartbeat(_)
             | Command::Leave(_)
+            | Command::ConsumerHeartbeat(_)
+            | Command::ConsumerDescribe(_)
             | Command::Fetch(_)
             | Command::DeleteOffsets(_)
             | Command::List(_)
@@ -189,8 +270,17 @@ impl Shard for GroupShard {
     fn loaded(hard: &Hard, soft: &mut Soft, cx: &mut Cx<'_, GroupConfigs>) {
         // Nothing is decided here that has to be written: a round that begins waits for its members first.
         let mut out = Output::default();
+        // Topics that were made while nobody looked may match expressions.
+        soft.consumers.new_topics_at = cx.cluster.offset();
         for (id, group) in &hard.groups {
-            let Group::Classic(metadata) = group else { continue };
+            let metadata = match group {
+                Group::Classic(metadata) => metadata,
+                Group::Consumer(group) => {
+                    soft.turn(cx, &mut out).loaded(id, group);
+                    continue;
+                }
+                Group::Foreign(_) => continue,
+            };
             if metadata.members.is_empty() {
                 continue;
             }
@@ -211,13 +301,23 @@ impl Shard for GroupShard {
 
     fn metadata_changed(
         hard: &Hard,
-        _soft: &mut Soft,
-        _cx: &mut Cx<'_, GroupConfigs>,
+        soft: &mut Soft,
+        cx: &mut Cx<'_, GroupConfigs>,
         delta: &MetadataDelta,
         out: &mut Out,
     ) {
         if !delta.topics_deleted.is_empty() {
             offsets::topics_deleted(hard, delta, &mut out.records);
+        }
+        if !delta.topics_created.is_empty() {
+            soft.consumers.new_topics_at = cx.cluster.offset();
+        }
+        for (id, group) in &hard.groups {
+            if let Group::Consumer(group) = group
+                && consumer::turn::reads_any(group, delta, cx.cluster)
+            {
+                soft.consumers.topics_changed(id);
+            }
         }
     }
 
@@ -233,7 +333,20 @@ impl Shard for GroupShard {
                 schedule_expiry(soft, cx);
                 return;
             }
-            Timer::Session(id, _) | Timer::Join(id) | Timer::Sync(id) | Timer::Member(id, ..) => id.clone(),
+            Timer::Member(id, member, watch) => {
+                let Some(group) = hard.consumer(id) else { return };
+                let over = soft.turn(cx, out).out_of_time(id, group, member, *watch);
+                if let LeftOver::Classic(classic) = over {
+                    soft.take_up(cx, out, classic, true);
+                }
+                return;
+            }
+            Timer::Regexes(id) => {
+                let Some(group) = hard.consumer(id) else { return };
+                soft.turn(cx, out).resolve(id, group);
+                return;
+            }
+            Timer::Session(id, _) | Timer::Join(id) | Timer::Sync(id) => id.clone(),
         };
         // A timer lives no longer than the live group that set it.
         let Some(mut group) = soft.groups.remove(&id) else { return };
@@ -242,7 +355,7 @@ impl Shard for GroupShard {
             Timer::Session(_, member) => step.session_timeout(&mut group, member),
             Timer::Join(_) => step.join_timeout(&mut group),
             Timer::Sync(_) => step.sync_timeout(&mut group),
-            Timer::Member(..) | Timer::Expiry => {}
+            Timer::Member(..) | Timer::Regexes(_) | Timer::Expiry => {}
         }
         soft.put(group);
     }
@@ -292,6 +405,7 @@ fn handle_join(
             // From here on the group is there for everybody. It takes the place of an empty group of consumers that
             // spoke the newer protocol.
             offsets::forget(hard, &id, &mut out.records);
+            soft.drop_group(&id);
             out.records.push(GroupRecord::Group { group: id, metadata: Some(new) });
             soft.put(group);
         }

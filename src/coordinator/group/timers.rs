@@ -16,9 +16,10 @@ pub(super) enum Timer {
     Join(GroupId),
     /// The sync phase has.
     Sync(GroupId),
-    #[allow(dead_code)] // The first protocol that is served will.
     /// A member of a newer protocol did not do in time what it is watched for.
     Member(GroupId, MemberId, Watch),
+    /// Expressions of a consumer group are to be resolved.
+    Regexes(GroupId),
     /// Time to look for expired offsets.
     Expiry,
 }

@@ -118,6 +118,30 @@ impl ClassicGroup {
         group
     }
 
+    /// A stable group of consumers in `generation`, with what its members were assigned. `None` if they have no protocol
+    /// in common. Their sessions are the caller's to begin.
+    pub(in super::super) fn converted(
+        id: GroupId,
+        generation: i32,
+        members: Vec<Member>,
+        now: Ms,
+    ) -> Option<ClassicGroup> {
+        let metadata =
+            ClassicMetadata { generation, state_timestamp: Some(now), ..ClassicMetadata::default() };
+        let mut group = ClassicGroup::from_metadata(id, &metadata);
+        let protocol_type = Arc::from(CONSUMER_PROTOCOL_TYPE);
+        members.into_iter().for_each(|member| group.add(member, &protocol_type));
+        group.protocol = Some(group.choose_protocol()?);
+        group.subscribed = group.read_subscriptions();
+        group.state = State::Stable;
+        Some(group)
+    }
+
+    /// As the topic keeps it, with what its members have.
+    pub(in super::super) fn to_metadata_as_is(&self) -> ClassicMetadata {
+        self.to_metadata(&self.members.values().map(|m| (m.id.clone(), m.assignment.clone())).collect())
+    }
+
     /// As the topic keeps it, with `assignments` for its members; who is not in there gets nothing.
     pub(super) fn to_metadata(&self, assignments: &BTreeMap<MemberId, Bytes>) -> ClassicMetadata {
         let protocol = self.protocol.as_deref().unwrap_or("");

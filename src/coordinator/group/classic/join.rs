@@ -134,8 +134,7 @@ impl Step<'_, '_> {
         self.touch(group, &id);
         // Nothing changes for the others if the protocol stays: the generation and its assignment stand.
         if group.is(State::Stable) && group.choose_protocol() == group.protocol {
-            let assignments = group.members().map(|m| (m.id.clone(), m.assignment.clone())).collect();
-            let metadata = group.to_metadata(&assignments);
+            let metadata = group.to_metadata_as_is();
             let record = GroupRecord::Group { group: group.id.clone(), metadata: Some(metadata) };
             if self.is_writable(&record) {
                 self.out.records.push(record);

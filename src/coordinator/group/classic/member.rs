@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::MemberId;
 use crate::coordinator::group::command::{JoinedMember, Protocol};
+use crate::coordinator::group::consumer::{ClassicMember, Subscription};
 use crate::coordinator::group::state::MemberMetadata;
 use crate::coordinator::group::timers::TimerId;
 use crate::coordinator::shard::Ticket;
@@ -81,6 +82,29 @@ impl Member {
             session_timeout_ms: self.session_timeout_ms,
             subscription: self.metadata_for(protocol),
             assignment,
+        }
+    }
+
+    /// A member of a consumer group as one of the classic group that it becomes, with `assignment`.
+    pub(in super::super) fn converted(
+        id: MemberId,
+        subscription: &Subscription,
+        classic: &ClassicMember,
+        assignment: Bytes,
+    ) -> Member {
+        Member {
+            id,
+            instance_id: subscription.instance_id.clone(),
+            client_id: subscription.client_id.clone(),
+            client_host: subscription.client_host.clone(),
+            rebalance_timeout_ms: subscription.rebalance_timeout_ms,
+            session_timeout_ms: classic.session_timeout_ms,
+            protocols: classic.protocols.clone(),
+            assignment,
+            join: None,
+            sync: None,
+            is_new: false,
+            session: None,
         }
     }
 

@@ -72,6 +72,20 @@ impl Step<'_, '_> {
         }
     }
 
+    /// Ends a group whose members go on in one of another protocol. Who waits is told that there is a rebalance.
+    pub(in super::super) fn dissolve(&mut self, mut group: ClassicGroup) {
+        let ids: Vec<MemberId> = group.members().map(|m| m.id.clone()).collect();
+        for id in ids {
+            if let Some(ticket) = group.take_join(&id) {
+                self.joined(ticket, Joined::error(ErrorCode::RebalanceInProgress, id.clone()));
+            }
+            self.remove_member(&mut group, &id, ErrorCode::RebalanceInProgress);
+        }
+        group.pending_joins.values_mut().for_each(|timer| self.timers.cancel(timer));
+        self.timers.cancel(&mut group.join_timer);
+        self.timers.cancel(&mut group.sync_timer);
+    }
+
     /// Parks a member's JoinGroup until the round completes. One that was parked already is answered: the client has
     /// given it up.
     pub(super) fn park_join(&mut self, group: &mut ClassicGroup, id: &MemberId, ticket: Ticket) {

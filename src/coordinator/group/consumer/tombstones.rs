@@ -12,7 +12,6 @@ pub(in super::super) fn record(group: &GroupId, change: Change) -> GroupRecord {
 }
 
 /// Tombstones for a member, in an order in which a part of them leaves nothing that contradicts itself.
-#[allow(dead_code)] // Members are served next.
 pub(super) fn forget_member(group: &GroupId, member: &MemberId, records: &mut Vec<GroupRecord>) {
     records.push(record(group, Change::Current(member.clone(), None)));
     records.push(record(group, Change::Target(member.clone(), None)));

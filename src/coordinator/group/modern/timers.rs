@@ -26,7 +26,6 @@ pub struct Watches {
     groups: BTreeMap<GroupId, BTreeMap<MemberId, [Option<TimerId>; 4]>>,
 }
 
-#[allow(dead_code)] // The first protocol that is served will.
 impl Watches {
     /// Has the member watched until `at`; what was set for the same thing before does not count any more.
     pub(in super::super) fn set(
