@@ -183,7 +183,7 @@ def test_java_consumer_and_tools(quick, name, tools):
     create_topics(quick, topic, partitions=3)
     fill(quick, topic, [b"%d" % n for n in range(30)], 3)
     out = tools.ok("kafka-console-consumer", *at, "--topic", topic, "--group", group, "--from-beginning", "--max-messages", "30",
-                   "--timeout-ms", "20000", "--consumer-property", "group.protocol=consumer")
+                   "--timeout-ms", "20000", "--command-property", "group.protocol=consumer")
     assert sorted(out.split()) == sorted(str(n) for n in range(30))
     groups = lambda *args: tools.ok("kafka-consumer-groups", *at, *args)
     lag = groups("--describe", "--group", group)
@@ -195,7 +195,8 @@ def test_java_consumer_and_tools(quick, name, tools):
     assert "Stable" in state and "uniform" in state, state
     verbose = groups("--describe", "--group", group, "--members", "--verbose")
     assert "rdkafka" in verbose and f"{topic}:0,1,2" in verbose, verbose
-    assert tools.run("kafka-consumer-groups", *at, "--delete", "--group", group).code != 0
+    refused = tools.run("kafka-consumer-groups", *at, "--delete", "--group", group)
+    assert "GroupNotEmptyException" in refused.out + refused.err
     member.end()
     reset = groups("--reset-offsets", "--group", group, "--topic", topic, "--to-offset", "5", "--execute")
     assert sum(line.split()[-1] == "5" for line in reset.splitlines() if topic in line) == 3, reset
