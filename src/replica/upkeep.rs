@@ -1,17 +1,13 @@
 //! What partitions need from time to time, and at the end: flushes, retention, checkpoints, closing.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::manager::ReplicaManager;
 use super::partition::Partition;
+use crate::storage::StorageError;
 use crate::storage::dir::LogDir;
-use crate::storage::{Log, StorageError, SyncJob};
 use crate::types::{ErrorCode, Ms, Offset, TopicPartition};
-
-/// Up to so many logs are synced one by one when the node stops.
-const SYNCED_ONE_BY_ONE_MAX: usize = 64;
 
 impl ReplicaManager {
     /// Does what is due in the logs. Blocks.
@@ -62,57 +58,12 @@ impl ReplicaManager {
     /// Requests are refused from here on. Blocks.
     pub fn close(&self) {
         self.checkpoint_high_watermarks();
-        let mut jobs = Vec::new();
-        for topic in self.topics() {
-            for partition in topic.iter() {
-                let Some(mut log) = partition.give_up_log(ErrorCode::NotLeaderOrFollower) else { continue };
-                match log.write_out_to_close() {
-                    Ok(()) => jobs.extend(log.sync_job().map(|job| (log, job))),
-                    Err(fault) => tracing::error!("{} cannot be closed in order: {fault}", partition.name()),
-                }
-            }
+        let topics = self.topics();
+        let partitions = topics.iter().flat_map(|topic| topic.iter());
+        let logs = partitions.filter_map(|partition| partition.give_up_log(ErrorCode::NotLeaderOrFollower));
+        if let Err(fault) = self.logs.close_logs(logs) {
+            tracing::error!("not every log was closed in order: {fault}");
         }
-        // One sync of the whole file system costs as much as some dozens of single ones.
-        if jobs.len() > SYNCED_ONE_BY_ONE_MAX && self.can_sync_all() {
-            let outcome = self.sync_all_at_once(&jobs);
-            for (mut log, job) in jobs {
-                let outcome = match &outcome {
-                    Ok(()) => Ok(()),
-                    Err(fault) => Err(StorageError::Offline { path: fault.clone() }),
-                };
-                let _logged_by_the_directory = log.synced(job.synced_by(outcome));
-            }
-            return;
-        }
-        for (mut log, job) in jobs {
-            let done = job.run();
-            let _logged_by_the_directory = log.synced(done);
-        }
-    }
-
-    fn can_sync_all(&self) -> bool {
-        self.logs.dirs().iter().all(|dir| dir.disk().sync_all(dir.path()).is_ok_and(|can| can))
-    }
-
-    /// Syncs every log directory as a whole. After a failure none of the logs counts as synced; it names where.
-    fn sync_all_at_once(&self, jobs: &[(Log, SyncJob)]) -> Result<(), PathBuf> {
-        let sync_dirs = || {
-            for dir in self.logs.dirs() {
-                if let Err(e) = dir.disk().sync_all(dir.path()) {
-                    tracing::error!(dir = %dir.path().display(), "the file system cannot be synced: {e}");
-                    return Err(dir.path().to_owned());
-                }
-            }
-            Ok(())
-        };
-        let failed = |fault: StorageError| {
-            tracing::error!("a log cannot be closed in order: {fault}");
-            PathBuf::new()
-        };
-        jobs.iter().try_for_each(|(_, job)| job.write_files()).map_err(failed)?;
-        sync_dirs()?;
-        jobs.iter().try_for_each(|(_, job)| job.put_files_in_place()).map_err(failed)?;
-        sync_dirs()
     }
 
     fn with(&self, name: &TopicPartition, act: impl FnOnce(&Arc<Partition>)) {

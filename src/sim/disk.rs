@@ -123,6 +123,7 @@ struct State {
     calls: u64,
     power_until: Option<u64>,
     capacity: Option<u64>,
+    syncs_all: bool,
     faults: Vec<Fault>,
     locks: BTreeSet<Ino>,
     now: Ms,
@@ -145,6 +146,7 @@ impl SimDisk {
             calls: 0,
             power_until: None,
             capacity: None,
+            syncs_all: false,
             faults: Vec::new(),
             locks: BTreeSet::new(),
             now: 0,
@@ -183,6 +185,11 @@ impl SimDisk {
     /// Limits the sum of all files' lengths.
     pub fn set_capacity(&self, bytes: Option<u64>) {
         self.state.lock().capacity = bytes;
+    }
+
+    /// Lets everything be synced at once, which it can't be otherwise.
+    pub fn set_syncs_all(&self, can: bool) {
+        self.state.lock().syncs_all = can;
     }
 
     /// Adds a fault.
@@ -268,19 +275,7 @@ impl SimDisk {
 
     /// Everything becomes durable, as after a long time.
     pub fn settle(&self) {
-        let mut state = self.state.lock();
-        for node in state.nodes.values_mut() {
-            match node {
-                Node::File(file) => {
-                    file.durable = file.content.clone();
-                    file.pending.clear();
-                }
-                Node::Dir(dir) => {
-                    dir.durable = dir.names.clone();
-                    dir.pending.clear();
-                }
-            }
-        }
+        self.state.lock().settle();
     }
 }
 
@@ -414,6 +409,21 @@ enum Go {
 }
 
 impl State {
+    fn settle(&mut self) {
+        for node in self.nodes.values_mut() {
+            match node {
+                Node::File(file) => {
+                    file.durable = file.content.clone();
+                    file.pending.clear();
+                }
+                Node::Dir(dir) => {
+                    dir.durable = dir.names.clone();
+                    dir.pending.clear();
+                }
+            }
+        }
+    }
+
     fn new_life(&mut self) {
         self.life += 1;
         self.power_until = None;
@@ -625,6 +635,18 @@ impl Disk for SimDisk {
             }
             _ => Err(io::ErrorKind::NotADirectory.into()),
         }
+    }
+
+    fn sync_all(&self, path: &Path) -> io::Result<bool> {
+        let mut state = self.state.lock();
+        if !state.syncs_all {
+            return Ok(false);
+        }
+        if let Go::DoAndFail = state.begin(Call::Sync, &path.to_string_lossy())? {
+            return Err(no_power());
+        }
+        state.settle();
+        Ok(true)
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<DirEntry>> {

@@ -48,6 +48,8 @@ pub struct Options {
     pub dirs: usize,
     /// `segment.bytes`.
     pub segment_bytes: u32,
+    /// An orderly stop syncs all logs at once.
+    pub syncs_all: bool,
 }
 
 impl Options {
@@ -59,6 +61,7 @@ impl Options {
             partitions: 1 + rng.below(4) as i32,
             dirs: 1 + rng.below(2) as usize,
             segment_bytes: 900 + rng.below(3000) as u32,
+            syncs_all: rng.chance(2),
         }
     }
 }
@@ -210,8 +213,10 @@ impl World {
             cleanup: CleanupPolicy { delete: true, compact: false },
             ..LogConfig::default()
         };
+        let disk = SimDisk::new();
+        disk.set_syncs_all(options.syncs_all);
         World {
-            disk: SimDisk::new(),
+            disk,
             rng: Rng::new(options.seed),
             options,
             config: Arc::new(config),
@@ -241,6 +246,7 @@ impl World {
             retention_interval_ms: 3000,
             initial_delay_ms: 0,
             points_per_second: 1,
+            synced_one_by_one_max: if self.options.syncs_all { 0 } else { usize::MAX },
         };
         let manager = Manager::open(Arc::new(self.disk.clone()), &paths, config, self.now)?;
         if manager.dirs().len() < paths.len() {
@@ -512,6 +518,10 @@ impl World {
         if let Some(model) = self.models.get_mut(tp) {
             model.maybe_deleted = true;
         }
+        // Of a directory that is out of use nothing is deleted. The topic may be there again after the next start.
+        if log.is_offline() {
+            return Err(Stop::Disk);
+        }
         let retired = self.manager()?.retire(log, unique)?;
         self.manager()?.delete(retired.into_iter().collect(), now)?;
         self.models.remove(tp);
@@ -519,9 +529,10 @@ impl World {
     }
 
     fn restart(&mut self) -> Result<(), Stop> {
-        for (tp, log) in std::mem::take(&mut self.logs) {
-            let end = log.log_end_offset();
-            log.close(true)?;
+        let logs = std::mem::take(&mut self.logs);
+        let ends: Vec<_> = logs.iter().map(|(tp, log)| (tp.clone(), log.log_end_offset())).collect();
+        self.manager()?.close_logs(logs.into_values())?;
+        for (tp, end) in ends {
             if let Some(model) = self.models.get_mut(&tp) {
                 model.synced = end;
             }

@@ -95,7 +95,8 @@ fn many_seeds_with_several_crashes_each() {
 fn seeds_that_have_failed() {
     // Of an active segment whose records are lost, the index of aborted transactions stayed; so of one that ends below the
     // log start.
-    for seed in [2477, 6906, 8603, 16878] {
+    // A topic in a directory that had failed before was deleted, and stayed.
+    for seed in [2477, 6906, 8603, 16878, 61338, 69192] {
         must(seed, None, 80, 4, true);
     }
 }

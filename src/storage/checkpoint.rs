@@ -60,6 +60,10 @@ pub fn read_lines(disk: &dyn Disk, path: &Path) -> Result<Option<Vec<String>>, S
 }
 
 fn entry_lines(path: &Path, text: &str) -> Result<Vec<String>, StorageError> {
+    // Of a line that was cut off the rest may pass for whole.
+    if !text.ends_with('\n') {
+        return Err(malformed(path, "the last line has no end"));
+    }
     let mut lines = text.lines();
     match lines.next().map(str::trim) {
         Some("0") => {}

@@ -55,6 +55,9 @@ pub struct ManagerConfig {
     /// Logs for which all recovery points are written every second: the file holds every log of its directory, some 40
     /// bytes each. With more logs it is written that much less often, and between, every second, those that have moved.
     pub points_per_second: i64,
+    /// Up to so many logs of a directory are synced one by one when the node stops; one sync of the whole file system
+    /// costs as much as some dozens of those.
+    pub synced_one_by_one_max: usize,
 }
 
 impl Default for ManagerConfig {
@@ -64,6 +67,7 @@ impl Default for ManagerConfig {
             retention_interval_ms: 300_000,
             initial_delay_ms: 30_000,
             points_per_second: 1000,
+            synced_one_by_one_max: 64,
         }
     }
 }
@@ -287,6 +291,10 @@ impl Manager {
             }
         }
         Ok(())
+    }
+
+    pub(super) fn config(&self) -> &ManagerConfig {
+        &self.config
     }
 
     /// The broker epoch of the last run, if every directory was stopped in order; -1 if that did not say.

@@ -24,6 +24,7 @@
 //! Segments go only once the start above them is durable.
 
 pub mod checkpoint;
+mod closing;
 mod config;
 pub mod dir;
 mod fault;

@@ -54,25 +54,18 @@ impl SyncJob {
         SyncDone { upto: self.upto, generation: self.generation, result }
     }
 
-    /// The work without its syncs, for many logs at once, in two steps: after each of them the caller syncs the whole
-    /// file system, and at the end says so with [`SyncJob::synced_by`]. Blocks.
-    pub fn write_files(&self) -> Result<(), StorageError> {
+    /// The work without its syncs, for many logs at once: afterwards the caller syncs the whole file system, and says so
+    /// with [`SyncJob::synced_by`]. Until then a power loss may leave the files half written. Blocks.
+    pub(in crate::storage) fn put_files_in_place(&self) -> Result<(), StorageError> {
+        let disk = &**self.dir.disk();
         for (path, content) in &self.replace {
-            write_beside(&**self.dir.disk(), path, content).at(path)?;
-        }
-        Ok(())
-    }
-
-    /// The second step after [`SyncJob::write_files`].
-    pub fn put_files_in_place(&self) -> Result<(), StorageError> {
-        for (path, _) in &self.replace {
-            put_in_place(&**self.dir.disk(), path).at(path)?;
+            write_beside(disk, path, content).and_then(|_| put_in_place(disk, path)).at(path)?;
         }
         Ok(())
     }
 
     /// The outcome, once everything on the file system is durable, or not.
-    pub fn synced_by(self, outcome: Result<(), StorageError>) -> SyncDone {
+    pub(in crate::storage) fn synced_by(self, outcome: Result<(), StorageError>) -> SyncDone {
         if let Err(error) = &outcome {
             self.dir.fail(error);
         }
@@ -210,7 +203,7 @@ impl Log {
 
     /// Writes out what is only in memory, so that after one more sync the next start need not look at the log. The log
     /// is not appended to any more. Blocks.
-    pub fn write_out_to_close(&mut self) -> Result<(), StorageError> {
+    pub(in crate::storage) fn write_out_to_close(&mut self) -> Result<(), StorageError> {
         if !self.loaded || !self.has_dir || self.is_offline() {
             return Ok(());
         }
