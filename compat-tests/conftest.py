@@ -12,7 +12,7 @@ from rig.admin import create_topics  # noqa: E402
 from rig.broker import Broker, against  # noqa: E402
 from rig.java import Tools  # noqa: E402
 
-NEEDS = ("java", "kcat", "go", "node")
+NEEDS = ("java", "kcat", "go", "node", "network", "disks")
 
 
 def pytest_addoption(parser):

@@ -10,7 +10,8 @@ acknowledged to it. Proven at the end, record by record:
 * each group saw every record;
 * after each restart every producer and every group makes progress again.
 
-With --nodes 3 the same clients work on a cluster, and --faults names what befalls it in turn (rig/cluster.py).
+With --nodes 3 the same clients work on a cluster, and --faults names what befalls it in turn (rig/faults.py); with `all` each node
+is on wires of its own that can be cut, and on a disk of its own that can be full and lose power. That takes root.
 
     python soak.py --minutes 10 --kills 20 [--against ottla|kafka] [--seed N] [--nodes 3] [--faults kill-leader,kill-all]
 """
@@ -31,7 +32,9 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from rig import places  # noqa: E402
 from rig.admin import create_topics  # noqa: E402
 from rig.broker import Broker, against, kafka_command  # noqa: E402
-from rig.cluster import FAULTS, Cluster  # noqa: E402
+from rig.cluster import Cluster  # noqa: E402
+from rig.faults import FAULTS, OF_PROCESSES, possible  # noqa: E402
+from rig.network import Network  # noqa: E402
 from rig.wait import until  # noqa: E402
 
 TOPIC, PARTITIONS = "soak", 6
@@ -321,18 +324,33 @@ def check_log(producers, logs):
     return wrong
 
 
-def kill(broker, _topic):
+def kill(broker, _topic, _random):
     """kill -9 of the only node."""
     broker.kill()
-    return broker.start()
+    broker.start()
 
 
 def run(minutes, kills, seed, nodes, faults, work):
+    if nodes == 1 or faults != ["all"]:
+        return soak(minutes, kills, seed, nodes, faults, work)
+    network = Network(nodes, seed)
+    try:
+        with network.clients():
+            return soak(minutes, kills, seed, nodes, None, work, network)
+    finally:
+        network.end()
+
+
+def soak(minutes, kills, seed, nodes, faults, work, network=None):
     random_ = random.Random(seed)
-    befalls = [(name, FAULTS[name]) for name in faults] if nodes > 1 else [("kill", kill)]
-    print(f"soak: {against()}, {nodes} nodes, {minutes:g} min, {kills} times {', '.join(n for n, _ in befalls)}, seed {seed}", flush=True)
     properties = {"log.segment.bytes": 8 << 20, "log.flush.offset.checkpoint.interval.ms": 5000}
-    broker = Cluster("soak", nodes, properties) if nodes > 1 else Broker("soak", properties)
+    broker = Cluster("soak", nodes, properties, network=network, disks=1 if network else 0) if nodes > 1 else Broker("soak", properties)
+    names = faults or possible(broker)
+    befalls = [(name, FAULTS[name]) for name in names] if nodes > 1 else [("kill", kill)]
+    random_.shuffle(befalls) if network else None
+    longest = collections.Counter()
+    times = collections.Counter()
+    print(f"soak: {against()}, {nodes} nodes, {minutes:g} min, {kills} times {', '.join(n for n, _ in befalls)}, seed {seed}", flush=True)
     work.mkdir(parents=True, exist_ok=True)
     stop_producers, stop_consumers = work / "stop-producers", work / "stop-consumers"
     clients = []
@@ -380,15 +398,23 @@ def run(minutes, kills, seed, nodes, faults, work):
             while time.monotonic() < due:
                 time.sleep(min(0.2, max(0.0, due - time.monotonic())))
             name, befall = befalls[count % len(befalls)]
-            seconds = befall(broker, TOPIC)
+            began_fault = time.monotonic()
+            befall(broker, TOPIC, random_)
             went_on = time.monotonic()
+            seconds = went_on - began_fault
             behind(f"after {name} {count}")
             progress(f"after {name} {count}")
+            times[name] += 1
+            longest[name] = max(longest[name], time.monotonic() - went_on)
             acknowledged = sum(p.counts["sent"] for p in producers)
-            print(f"  {name} {count}: back in {seconds:.2f} s, all went on after {time.monotonic() - went_on:.2f} s more, {acknowledged} records acknowledged so far", flush=True)
+            if nodes > 1:
+                broker.until_in_sync(TOPIC)
+            print(f"  {name} {count}: over in {seconds:.2f} s, all went on after {time.monotonic() - went_on:.2f} s more, {acknowledged} records acknowledged so far", flush=True)
         while time.monotonic() < began + minutes * 60:
             time.sleep(0.2)
 
+        for name in times:
+            print(f"  {name}: {times[name]} times, all went on at most {longest[name]:.2f} s after", flush=True)
         stop_producers.touch()
         for producer in producers:
             if isinstance(producer, JavaProducer):
@@ -441,7 +467,7 @@ def main():
     parser.add_argument("--against", choices=["ottla", "kafka"])
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--nodes", type=int, default=1)
-    parser.add_argument("--faults", default=",".join(FAULTS), help="of a cluster")
+    parser.add_argument("--faults", default=",".join(OF_PROCESSES), help="of a cluster; or all")
     parser.add_argument("--role", nargs=5, metavar=("ROLE", "NAME", "BOOTSTRAP", "JOURNAL", "STOP"), help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.role:

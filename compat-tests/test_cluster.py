@@ -3,16 +3,15 @@ import os
 import pathlib
 import subprocess
 import sys
-import threading
 import time
 
 import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from rig.admin import create_topics
 from rig.broker import against
 from rig.cluster import Cluster
+from rig.load import Load, check, consume, make, under_load
 from rig.wait import until
 
 
@@ -31,24 +30,7 @@ def whole(shared):
     for node in shared.nodes:
         if not node.alive():
             node.start()
-    until("every node is in the metadata", lambda: len(metadata(shared).brokers) == 3, 30)
-
-
-def metadata(cluster, topic=None):
-    return AdminClient({"bootstrap.servers": cluster.bootstrap, "log_level": 0}).list_topics(topic, 10)
-
-
-def make(cluster, name, partitions=1, **config):
-    create_topics(cluster, name, partitions=partitions, replicas=3, config=config)
-    return name
-
-
-def in_sync(cluster, topic, count):
-    return all(len(p.isrs) == count for p in metadata(cluster, topic).topics[topic].partitions.values())
-
-
-def until_in_sync(cluster, *topics, seconds=60):
-    until("all replicas are in sync", lambda: all(in_sync(cluster, topic, 3) for topic in topics), seconds)
+    until("every node is in the metadata", lambda: len(shared.metadata().brokers) == 3, 30)
 
 
 def produce(cluster, topic, values, **config):
@@ -62,73 +44,6 @@ def produce(cluster, topic, values, **config):
     return offsets
 
 
-def consume(cluster, topic, count, group="reader", seconds=60):
-    consumer = Consumer({"bootstrap.servers": cluster.bootstrap, "group.id": group, "auto.offset.reset": "earliest", "check.crcs": True, "log_level": 0})
-    partitions = metadata(cluster, topic).topics[topic].partitions
-    consumer.assign([TopicPartition(topic, p, 0) for p in partitions])
-    got, end = [], time.monotonic() + seconds
-    while len(got) < count and time.monotonic() < end:
-        got += [m.value().decode() for m in consumer.consume(500, 0.5) if m.error() is None]
-    consumer.close()
-    return got
-
-
-class Load:
-    """A producer that never stops while a test hurts the cluster; knows the longest time without an acknowledgement."""
-
-    def __init__(self, cluster, topic):
-        self.topic, self.stopping = topic, threading.Event()
-        self.acked, self.failed, self.gap, self.last = [], [], 0.0, None
-        self.producer = Producer({"bootstrap.servers": cluster.bootstrap, "acks": "all", "enable.idempotence": True, "linger.ms": 0,
-                                  "message.timeout.ms": 60_000, "request.timeout.ms": 2000, "socket.timeout.ms": 2000, "reconnect.backoff.max.ms": 200, "topic.metadata.refresh.fast.interval.ms": 50,
-                                  "retry.backoff.ms": 20, "log_level": 0})
-        self.thread = threading.Thread(target=self.run)
-        self.thread.start()
-
-    def run(self):
-        n = 0
-        while not self.stopping.is_set():
-            self.producer.produce(self.topic, str(n), on_delivery=lambda e, m, n=n: self.done(e, n))
-            n += 1
-            self.producer.poll(0.01)
-        self.left = self.producer.flush(60)
-
-    def done(self, error, n):
-        if error:
-            self.failed.append(error)
-            return
-        now = time.monotonic()
-        self.gap = max(self.gap, now - (self.last or now))
-        self.last = now
-        self.acked.append(n)
-
-    def goes_on(self, seconds=30):
-        mark = len(self.acked)
-        until("the producer goes on", lambda: len(self.acked) > mark + 10, seconds)
-
-    def end(self):
-        self.stopping.set()
-        self.thread.join()
-        assert self.left == 0 and not self.failed, self.failed[:3]
-        return self.acked
-
-
-def under_load(cluster, name):
-    """A topic whose replicas are all in sync, and a producer at work on it."""
-    topic = make(cluster, name)
-    until_in_sync(cluster, topic, seconds=20)
-    load = Load(cluster, topic)
-    load.goes_on()
-    return topic, load
-
-
-def check(cluster, topic, acked):
-    got = consume(cluster, topic, len(acked))
-    assert got == sorted(set(got), key=int), "doubled or out of order"
-    lost = set(map(str, acked)) - set(got)
-    assert not lost, f"{len(lost)} acknowledged records are lost, as {sorted(lost, key=int)[:5]}"
-
-
 def test_a_topic_is_on_three_nodes_and_every_node_knows_it_at_once(whole, name):
     for number, node in enumerate(whole.nodes):
         topic = f"{name}-{number}"
@@ -136,7 +51,7 @@ def test_a_topic_is_on_three_nodes_and_every_node_knows_it_at_once(whole, name):
         admin.create_topics([NewTopic(topic, 3, 3)])[topic].result(20)
         found = admin.list_topics(topic, 10).topics[topic]
         assert found.error is None and all(sorted(p.replicas) == [1, 2, 3] for p in found.partitions.values())
-        until_in_sync(whole, topic, seconds=20)
+        whole.until_in_sync(topic, seconds=20)
         sent = [f"v{i}" for i in range(300)]
         produce(whole, topic, sent)
         assert sorted(consume(whole, topic, 300)) == sorted(sent)
@@ -149,7 +64,7 @@ def test_a_killed_leader_is_replaced_and_nothing_is_lost(whole, name):
     load.goes_on()
     print(f"longest time without an acknowledgement: {load.gap:.2f} s")
     leader.start()
-    until_in_sync(whole, topic)
+    whole.until_in_sync(topic)
     acked = load.end()
     check(whole, topic, acked)
 
@@ -165,7 +80,7 @@ def test_a_paused_leader_does_not_acknowledge_what_it_may_not(whole, name):
     finally:
         leader.signal(signal.SIGCONT)
     print(f"longest time without an acknowledgement: {load.gap:.2f} s")
-    until_in_sync(whole, topic)
+    whole.until_in_sync(topic)
     check(whole, topic, load.end())
 
 
@@ -178,7 +93,7 @@ def test_the_active_controller_is_killed_under_load(whole, name):
     load.goes_on()
     second = make(whole, name + "-2")
     controller.start()
-    until_in_sync(whole, topic, second)
+    whole.until_in_sync(topic, second)
     check(whole, topic, load.end())
 
 
@@ -188,34 +103,34 @@ def test_all_are_killed_at_once_and_come_back(whole, name):
     whole.start()
     load.goes_on()
     print(f"longest time without an acknowledgement: {load.gap:.2f} s")
-    until_in_sync(whole, topic)
+    whole.until_in_sync(topic)
     check(whole, topic, load.end())
 
 
 def test_a_rolling_restart_fails_no_call(whole, name):
     topic = make(whole, name)
-    until_in_sync(whole, topic, seconds=20)
+    whole.until_in_sync(topic, seconds=20)
     load = Load(whole, topic)
     for node in whole.nodes:
         load.goes_on()
         code, _ = node.stop()
         assert code == (0 if against() == "ottla" else 143), node.tail()
         node.start()
-        until_in_sync(whole, topic)
+        whole.until_in_sync(topic)
     print(f"longest time without an acknowledgement: {load.gap:.2f} s")
     check(whole, topic, load.end())
 
 
 def test_too_few_in_sync_replicas_refuse_acks_all(whole, name):
     topic = make(whole, name)
-    until_in_sync(whole, topic, seconds=20)
+    whole.until_in_sync(topic, seconds=20)
     produce(whole, topic, ["a"])
     leader = whole.leader(topic)
     # The quorum needs two of the three controllers, so one replica is lost and the topic asks for all three instead.
     admin = AdminClient({"bootstrap.servers": whole.bootstrap})
     others = [n for n in whole.nodes if n is not leader]
     others[0].kill()
-    until("the dead replica is out of sync", lambda: in_sync(whole, topic, 2), 60)
+    until("the dead replica is out of sync", lambda: whole.in_sync(topic, 2), 60)
     produce(whole, topic, ["b"])
     from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource
 
@@ -229,7 +144,7 @@ def test_too_few_in_sync_replicas_refuse_acks_all(whole, name):
     producer.flush(30)
     assert errors and errors[0].code() in (KafkaError.NOT_ENOUGH_REPLICAS, KafkaError.NOT_ENOUGH_REPLICAS_AFTER_APPEND), errors
     others[0].start()
-    until_in_sync(whole, topic)
+    whole.until_in_sync(topic)
     produce(whole, topic, ["d"])
     assert consume(whole, topic, 3) == ["a", "b", "d"]
 

@@ -1,7 +1,8 @@
 """One broker as a process of its own: ottla, or Apache Kafka as the judge of the tests themselves.
 
 Both get the same properties. A broker has a directory of its own under target/compat/run and ports of its own on
-loopback; its output is kept when a test fails. `kill` is kill -9; `start` after it opens the same directory again.
+loopback, or on a host of a `Network`; its output is kept when a test fails. `kill` is kill -9; `start` after it opens the
+same directory again.
 """
 import atexit
 import os
@@ -49,8 +50,9 @@ def against():
 
 
 class Broker:
-    def __init__(self, name, properties=None, kind=None):
+    def __init__(self, name, properties=None, kind=None, host="127.0.0.1", inside=()):
         self.name, self.kind = name, kind or against()
+        self.host, self.inside = host, list(inside)  # `inside`: words before the command, that take it to its host
         self.port, self.controller_port = free_port(), free_port()
         self.dir = places.RUN / f"{name}-{self.kind}-{os.getpid()}"
         shutil.rmtree(self.dir, ignore_errors=True)
@@ -61,9 +63,9 @@ class Broker:
         self.properties = {
             "process.roles": "broker,controller",
             "node.id": 1,
-            "controller.quorum.voters": f"1@127.0.0.1:{self.controller_port}",
-            "listeners": f"PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{self.controller_port}",
-            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self.port}",
+            "controller.quorum.voters": f"1@{host}:{self.controller_port}",
+            "listeners": f"PLAINTEXT://{host}:{self.port},CONTROLLER://{host}:{self.controller_port}",
+            "advertised.listeners": f"PLAINTEXT://{host}:{self.port}",
             "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
             "controller.listener.names": "CONTROLLER",
             "inter.broker.listener.name": "PLAINTEXT",
@@ -86,7 +88,7 @@ class Broker:
 
     @property
     def bootstrap(self):
-        return f"127.0.0.1:{self.port}"
+        return f"{self.host}:{self.port}"
 
     def write_config(self):
         self.config.write_text("".join(f"{k}={v}\n" for k, v in self.properties.items() if v is not None))
@@ -111,7 +113,7 @@ class Broker:
         self.format()
         self.mark = self.log.stat().st_size if self.log.exists() else 0
         with open(self.log, "ab") as out:
-            self.process = subprocess.Popen(command or self.command(), stdout=out, stderr=out, stdin=subprocess.DEVNULL,
+            self.process = subprocess.Popen(self.inside + (command or self.command()), stdout=out, stderr=out, stdin=subprocess.DEVNULL,
                                             cwd=self.dir, start_new_session=True)
         self.starts += 1
 
@@ -130,7 +132,7 @@ class Broker:
 
     def accepts(self):
         try:
-            socket.create_connection(("127.0.0.1", self.port), 1).close()
+            socket.create_connection((self.host, self.port), 1).close()
             return True
         except OSError:
             return False

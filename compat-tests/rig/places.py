@@ -32,6 +32,12 @@ def missing(what):
         return "kcat is not installed (apt-get install kcat)"
     if what == "go" and not GO_CLIENT.exists():
         return "no Go: the Go client is not built"
+    if what in ("network", "disks"):
+        if os.geteuid() != 0:
+            return "only root makes namespaces and mounts file systems"
+        programs = {"network": ("ip", "nsenter"), "disks": ("mkfs.ext4", "mount", "umount")}[what]
+        lacking = [p for p in programs if not shutil.which(p)] + [p for p in {"network": ["/dev/net/tun"], "disks": ["/dev/loop-control"]}[what] if not os.path.exists(p)]
+        return f"{', '.join(lacking)} missing (apt-get install iproute2 util-linux mount e2fsprogs)" if lacking else None
     if what == "node" and not (shutil.which("node") and NODE_MODULES.exists()):
         return "no Node: kafkajs is not installed"
     return None

@@ -117,6 +117,13 @@ def list_offsets(correlation, topic, timestamp=-1, partition=0):
     return header(LIST_OFFSETS, 1, correlation) + struct.pack(">ii", -1, 1) + string(topic) + struct.pack(">iiq", 1, partition, timestamp)
 
 
+def list_offsets_answer(body):
+    """-> (error code, offset) of the only partition in a ListOffsets v1 answer, correlation id taken off."""
+    length = struct.unpack_from(">h", body, 8)[0]
+    _, _, error, _, offset = struct.unpack_from(">iihqq", body, 10 + length)
+    return error, offset
+
+
 def framed(body):
     return struct.pack(">i", len(body)) + body
 
@@ -129,7 +136,7 @@ class Wire:
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.settimeout(seconds)
-        self.socket.connect(("127.0.0.1", broker.port))
+        self.socket.connect((broker.host, broker.port))
 
     def __enter__(self):
         return self

@@ -74,6 +74,11 @@ pub trait Api: 'static {
         true
     }
 
+    /// True if the client had better ask another broker next time: its connection is closed after the answer.
+    fn sends_away(_cx: &RequestContext) -> bool {
+        false
+    }
+
     /// Handles a request. The answer is complete: errors are inside.
     fn handle(cx: &RequestContext, request: Self::Request) -> impl Future<Output = Self::Response> + Send;
 }
@@ -113,7 +118,8 @@ impl<A: Api> Served for A {
         };
         let answer = Box::pin(async move {
             let response = A::handle(&cx, request).await;
-            Response::encode(&cx, &response)
+            let response = Response::encode(&cx, &response)?;
+            Some(if A::sends_away(&cx) { response.and_close() } else { response })
         });
         let wait = if A::PARKS { Wait::Parked } else { Wait::Alone };
         Answer::Later { answer, wait }

@@ -64,6 +64,8 @@ pub struct ConnectionInfo {
     pub sign_of_life: OnceLock<SignOfLife>,
     /// True once a request met no active controller here.
     met_no_controller: AtomicBool,
+    /// True once it was told what may be old.
+    told_old: AtomicBool,
 }
 
 impl ConnectionInfo {
@@ -76,6 +78,7 @@ impl ConnectionInfo {
             software: Mutex::default(),
             sign_of_life: OnceLock::new(),
             met_no_controller: AtomicBool::new(false),
+            told_old: AtomicBool::new(false),
         }
     }
 
@@ -176,6 +179,14 @@ pub struct RequestContext {
 }
 
 impl RequestContext {
+    /// For answers to who leads what: true if this broker may be cut off from the others, so that what it says may be old, and
+    /// the connection was told so before. A client that is connected here and asks again and again would never hear
+    /// of the next leader; once its connection ends, it asks another broker. Who asks once gets what is known here.
+    pub(super) fn may_be_old_again(&self) -> bool {
+        let may_be_old = self.broker.replicas.lease().check().is_err();
+        may_be_old && self.connection.told_old.swap(true, Ordering::Relaxed)
+    }
+
     /// The surroundings of the request that `header` begins.
     pub fn new(
         broker: Arc<Broker>,

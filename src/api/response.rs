@@ -18,17 +18,28 @@ pub enum Part {
 /// A whole answer, length and header included.
 pub struct Response {
     parts: SmallVec<[Part; 1]>,
+    is_last: bool,
 }
 
 impl Response {
     /// An answer in one piece of memory. `frame` begins with its length.
     pub fn from_bytes(frame: Bytes) -> Response {
-        Response { parts: SmallVec::from_buf([Part::Bytes(frame)]) }
+        Response { parts: SmallVec::from_buf([Part::Bytes(frame)]), is_last: false }
     }
 
     /// An answer of several pieces, in order; the first begins with the length of all.
     pub fn from_parts(parts: SmallVec<[Part; 1]>) -> Response {
-        Response { parts }
+        Response { parts, is_last: false }
+    }
+
+    /// The same answer, after which the connection is closed.
+    pub fn and_close(self) -> Response {
+        Response { is_last: true, ..self }
+    }
+
+    /// True if the connection is to be closed after it.
+    pub fn is_last(&self) -> bool {
+        self.is_last
     }
 
     /// The pieces in order.

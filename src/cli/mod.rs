@@ -4,6 +4,7 @@
 //! the options of Kafka's storage tool.
 
 mod dev_cluster;
+pub mod docker_start;
 pub mod format;
 mod info;
 pub mod logging;
@@ -41,6 +42,8 @@ enum Command {
     Start(start::StartArgs),
     /// Run a cluster of several nodes on this machine, for trying and testing
     DevCluster(dev_cluster::DevClusterArgs),
+    /// Run a node in a container, from KAFKA_… variables, as Kafka's image does
+    DockerStart(docker_start::DockerStartArgs),
     /// Format storage directories, as kafka-storage does
     Format(format::FormatArgs),
     /// Say whose the storage directories are
@@ -85,7 +88,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let environment: Environment = std::env::vars_os()
         .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
         .collect();
-    let cli = match Cli::try_parse_from(args) {
+    let cli = match Cli::try_parse_from(by_other_names(args)) {
         Ok(cli) => cli,
         Err(error) => {
             let _ = error.print();
@@ -96,6 +99,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let done = match cli.command {
         Command::Start(args) => start::run(&env, &args, &environment),
         Command::DevCluster(args) => dev_cluster::run(&env, &args),
+        Command::DockerStart(args) => docker_start::run(&env, &args, &environment),
         Command::Format(args) => format::run(&env, &args, &environment, &mut |line| println!("{line}")),
         Command::Info(args) => info::run(&env, &args.config, &environment, &mut |line| println!("{line}")),
         Command::RandomUuid => {
@@ -111,6 +115,15 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         eprintln!("ottla: {}", error.to_string().replace('\n', " "));
         ExitCode::FAILURE
     })
+}
+
+/// What the program is asked for by its name alone.
+fn by_other_names(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut args: Vec<OsString> = args.into_iter().collect();
+    if args.first().is_some_and(|name| name == docker_start::CALLED) {
+        args.insert(1, "docker-start".into());
+    }
+    args
 }
 
 /// Reads a `server.properties`, with what it refers to.

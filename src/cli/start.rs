@@ -61,7 +61,11 @@ pub struct StartArgs {
 pub(super) fn run(env: &Env, args: &StartArgs, environment: &Environment) -> Result<ExitCode, CliError> {
     super::logging::init(args.log.as_deref(), environment, Arc::clone(&env.clock))
         .map_err(CliError::Other)?;
-    let setup = prepare(env, args, environment)?;
+    run_node(env, &prepare(env, args, environment)?)
+}
+
+/// Runs the node of `setup` until it is told to stop.
+pub(super) fn run_node(env: &Env, setup: &Setup) -> Result<ExitCode, CliError> {
     for warning in &setup.warnings {
         tracing::warn!("{warning}");
     }
@@ -72,7 +76,7 @@ pub(super) fn run(env: &Env, args: &StartArgs, environment: &Environment) -> Res
         .thread_name("ottla")
         .build()
         .map_err(|e| CliError::Other(format!("cannot start threads: {e}")))?;
-    let outcome = runtime.block_on(serve(env, &setup));
+    let outcome = runtime.block_on(serve(env, setup));
     // What still blocks (a removal of files, say) must not hold up the end.
     runtime.shutdown_timeout(STOP_PATIENCE);
     outcome
@@ -111,11 +115,23 @@ async fn serve(env: &Env, setup: &Setup) -> Result<ExitCode, CliError> {
 /// Checks configuration and directories, and formats new directories of a node that is a quorum by itself.
 pub fn prepare(env: &Env, args: &StartArgs, environment: &Environment) -> Result<Setup, CliError> {
     let (props, stated) = properties(env, args, environment)?;
+    let given = args.cluster_id.as_deref().or(environment.get("CLUSTER_ID").map(String::as_str));
+    let given = given.map(str::trim).filter(|id| !id.is_empty());
+    assemble(env, props, &stated, given, args.config.is_none())
+}
+
+/// Everything a node needs, from all of its settings, those of them that somebody stated, and its cluster's id if that is
+/// given. `developer`: nobody has configured it.
+pub(super) fn assemble(
+    env: &Env,
+    props: Props,
+    stated: &Props,
+    given: Option<&str>,
+    developer: bool,
+) -> Result<Setup, CliError> {
     let layers = Layers::new(props);
     let config = BrokerConfig::new(&layers)?;
     refuse_unserved(&config)?;
-    let given = args.cluster_id.as_deref().or(environment.get("CLUSTER_ID").map(String::as_str));
-    let given = given.map(str::trim).filter(|id| !id.is_empty());
     let ensemble = open_directories(env, &config, given)?;
     let cluster_id = ensemble.cluster_id().unwrap_or_default().to_owned();
     let directory = |path: &Path| -> Result<LogDirectory, CliError> {
@@ -133,8 +149,8 @@ pub fn prepare(env: &Env, args: &StartArgs, environment: &Environment) -> Result
         cluster_id,
         log_directories,
         metadata_directory: directory(&config.metadata_log_dir)?,
-        developer: args.config.is_none(),
-        warnings: warnings(&stated),
+        developer,
+        warnings: warnings(stated),
         config: Arc::new(config),
         layers,
     })

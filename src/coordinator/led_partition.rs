@@ -96,6 +96,10 @@ impl PartitionLog for LedPartition {
         self.partition.log_offsets().1
     }
 
+    fn is_certain(&self) -> bool {
+        self.partition.has_lease()
+    }
+
     fn leader_epoch(&self) -> LeaderEpoch {
         self.epoch
     }

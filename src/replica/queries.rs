@@ -217,6 +217,11 @@ impl Partition {
         Ok(producers.into_iter().map(|(id, entry)| (id, entry.clone())).collect())
     }
 
+    /// Whether this broker's lease holds: no other broker leads then what this one leads.
+    pub fn has_lease(&self) -> bool {
+        self.shared.lease.check().is_ok()
+    }
+
     /// The epoch in which this broker leads; `None` if it does not.
     pub fn leader_epoch(&self) -> Option<LeaderEpoch> {
         self.lock().leadership().ok()

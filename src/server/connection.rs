@@ -71,6 +71,7 @@ struct Connection {
     last_active: Instant,
     idle: Option<Pin<Box<Sleep>>>,
     stop: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// Nothing more is read: the node stops, or the client is sent away.
     stopping: bool,
 }
 
@@ -149,7 +150,10 @@ impl Connection {
                 self.settings.memory.room().await;
             }
             match std::future::poll_fn(|cx| self.poll_event(cx)).await? {
-                Event::Answered(response) => self.outbox.push(response),
+                Event::Answered(response) => {
+                    self.stopping |= response.is_last();
+                    self.outbox.push(response);
+                }
                 Event::Writable => {}
                 Event::Readable => {
                     let conn = &*self.conn;

@@ -27,6 +27,10 @@ impl Api for FindCoordinator {
     const VERSIONS: std::ops::RangeInclusive<i16> = 0..=6;
     const ON: On = On::Broker;
 
+    fn sends_away(cx: &RequestContext) -> bool {
+        cx.may_be_old_again()
+    }
+
     async fn handle(cx: &RequestContext, request: FindCoordinatorRequest) -> FindCoordinatorResponse {
         let keys = match cx.version < BATCHED_FROM {
             true => vec![request.key],
@@ -66,7 +70,9 @@ fn find(cx: &RequestContext, key_type: i8, key: &str) -> Result<(NodeId, Endpoin
     let partition = partition_of(cx, key).map_err(|_| ErrorCode::CoordinatorNotAvailable)?;
     let image = cx.broker.image();
     let leader = image.topics().partition(CONSUMER_OFFSETS, partition).map(|partition| partition.leader);
-    let leader = leader.filter(|&leader| image.is_active(leader)).and_then(|id| image.brokers().get(id));
+    let may_lead = |id| id != cx.broker.config.node_id || cx.broker.replicas.lease().check().is_ok();
+    let leader = leader.filter(|&id| image.is_active(id) && may_lead(id));
+    let leader = leader.and_then(|id| image.brokers().get(id));
     let endpoint = leader.and_then(|broker| {
         broker.endpoint(&cx.connection.listener.name).map(|endpoint| (broker.id, endpoint.clone()))
     });

@@ -28,6 +28,10 @@ impl Api for Metadata {
     const VERSIONS: std::ops::RangeInclusive<i16> = 0..=13;
     const ON: On = On::Broker;
 
+    fn sends_away(cx: &RequestContext) -> bool {
+        cx.may_be_old_again()
+    }
+
     async fn handle(cx: &RequestContext, request: MetadataRequest) -> MetadataResponse {
         let with_operations = request.include_topic_authorized_operations;
         let wanted = request.topics.filter(|topics| cx.version >= NULL_MEANS_ALL_FROM || !topics.is_empty());
@@ -138,13 +142,16 @@ fn describe_partition(
         .brokers()
         .get(partition.leader)
         .is_some_and(|leader| leader.endpoint(&cx.connection.listener.name).is_some());
-    let (error, leader) = if partition.leader == NO_LEADER || !image.is_active(partition.leader) {
-        (ErrorCode::LeaderNotAvailable, NO_LEADER)
-    } else if !leader_is_reachable {
-        (ErrorCode::ListenerNotFound, NO_LEADER)
-    } else {
-        (ErrorCode::None, partition.leader)
-    };
+    let may_lead =
+        || partition.leader != cx.broker.config.node_id || cx.broker.replicas.lease().check().is_ok();
+    let (error, leader) =
+        if partition.leader == NO_LEADER || !image.is_active(partition.leader) || !may_lead() {
+            (ErrorCode::LeaderNotAvailable, NO_LEADER)
+        } else if !leader_is_reachable {
+            (ErrorCode::ListenerNotFound, NO_LEADER)
+        } else {
+            (ErrorCode::None, partition.leader)
+        };
     MetadataResponsePartition::default()
         .with_error_code(error.code())
         .with_partition_index(index)

@@ -32,12 +32,13 @@ type Step = fn() -> Result<(), String>;
 
 /// Installs everything. -> what is missing
 pub(crate) fn all() -> Vec<Missing> {
-    let steps: [(&'static str, Step); 5] = [
+    let steps: [(&'static str, Step); 6] = [
         ("Python clients", venv),
         ("kcat", kcat),
         ("Java clients and tools", java),
         ("Go clients", go),
         ("Node client", node),
+        ("networks and disks", networks_and_disks),
     ];
     let mut missing = Vec::new();
     let _ = std::fs::create_dir_all(compat());
@@ -119,6 +120,11 @@ fn venv() -> Result<(), String> {
         ];
         quietly(command(python(), &pip)).map(|_| ())
     })
+}
+
+/// What makes namespaces and file systems, where we are root and such tests run.
+fn networks_and_disks() -> Result<(), String> {
+    need(&["ip", "nsenter", "mount", "mkfs.ext4"], &["iproute2", "util-linux", "mount", "e2fsprogs"])
 }
 
 fn kcat() -> Result<(), String> {

@@ -17,9 +17,13 @@ pub(crate) struct Args {
     /// How many nodes; of several one after the other of the faults befalls them
     #[arg(long, default_value_t = 1)]
     nodes: u32,
-    /// Which faults befall several nodes: kill-leader, kill-controller, kill-all, pause-leader, roll; all by default
+    /// Which faults befall several nodes: by default those of processes; all of network, disks and power too (as root); or
+    /// their names
     #[arg(long)]
     faults: Option<String>,
+    /// Repeats the order of faults, and what of them is left to chance
+    #[arg(long)]
+    seed: Option<u64>,
     /// Which server
     #[arg(long, default_value = "ottla", value_parser = ["ottla", "kafka"])]
     against: String,
@@ -40,6 +44,9 @@ pub(crate) fn run(args: &Args) -> bool {
         &args.kills.to_string(),
     ]);
     soak.args(["--nodes", &args.nodes.to_string()]);
+    if let Some(seed) = args.seed {
+        soak.args(["--seed", &seed.to_string()]);
+    }
     if let Some(faults) = &args.faults {
         soak.args(["--faults", faults]);
     }

@@ -19,6 +19,8 @@ pub(super) struct MemoryLog {
     /// Appends succeed at once when true.
     pub(super) replicates: AtomicBool,
     pub(super) fail: Mutex<Option<AppendError>>,
+    /// Nobody else leads.
+    pub(super) certain: AtomicBool,
     epoch: LeaderEpoch,
 }
 
@@ -30,6 +32,7 @@ impl MemoryLog {
             high_watermark: Mutex::new(Some(watch::Sender::new(0))),
             replicates: AtomicBool::new(true),
             fail: Mutex::default(),
+            certain: AtomicBool::new(true),
             epoch,
         }
     }
@@ -104,6 +107,10 @@ impl PartitionLog for MemoryLog {
 
     fn end_offset(&self) -> Offset {
         *self.end.lock()
+    }
+
+    fn is_certain(&self) -> bool {
+        self.certain.load(Ordering::Relaxed)
     }
 
     fn leader_epoch(&self) -> LeaderEpoch {

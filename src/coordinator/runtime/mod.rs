@@ -11,7 +11,7 @@
 //! Invariants:
 //! * Each request is answered exactly once: by the shard, or with a [`Refused`] when it is dropped.
 //! * No reply leaves before everything it may have seen is replicated; also one without records, which waits for what
-//!   was written before it.
+//!   was written before it. Nor does one while another broker may lead the partition: whoever asks is sent to look for it.
 //! * A shard that nobody asks and that has no deadline costs nothing.
 
 pub mod append;
@@ -49,6 +49,10 @@ pub trait PartitionLog: Send + Sync {
     fn start_offset(&self) -> Offset;
     /// Offset after the last record.
     fn end_offset(&self) -> Offset;
+    /// False while another broker may lead the partition without this one having heard of it: what it knows may be old.
+    fn is_certain(&self) -> bool {
+        true
+    }
     /// The epoch of this leadership.
     fn leader_epoch(&self) -> LeaderEpoch;
 }

@@ -39,10 +39,16 @@ impl<R> Replies<R> {
         self.waiting.push_back(Waiting { until, expires, to, reply });
     }
 
-    /// Sends what the high watermark lets go. Who has gone away meanwhile is not told.
-    pub(super) fn release(&mut self, high_watermark: Offset) {
+    /// Sends what the high watermark lets go, or refuses it where this broker is not certain to lead. Who has gone away
+    /// meanwhile is not told.
+    pub(super) fn release(&mut self, high_watermark: Offset, is_certain: impl FnOnce() -> bool) {
+        if self.waiting.front().is_none_or(|w| w.until > high_watermark) {
+            return;
+        }
+        let is_certain = is_certain();
         while let Some(waiting) = self.waiting.pop_front_if(|w| w.until <= high_watermark) {
-            let _ = waiting.to.send(Ok(waiting.reply));
+            let answer = if is_certain { Ok(waiting.reply) } else { Err(Refused::NotCoordinator) };
+            let _ = waiting.to.send(answer);
         }
     }
 

@@ -279,3 +279,23 @@ fn commits_that_are_queued_together_share_an_append() {
     assert_eq!(answers(&commits, false, false).2, 12);
     assert_eq!(answers(&commits, true, false).2, 1);
 }
+
+#[tokio::test]
+async fn what_may_be_old_is_not_said() {
+    let groups = groups(Codec::None);
+    let log = Arc::new(MemoryLog::new(1));
+    elected(&groups, log.clone()).await;
+    assert!(groups.request(0, commit(5)).await.is_ok());
+    log.certain.store(false, Ordering::Relaxed);
+    assert_eq!(groups.request(0, commit(6)).await.err(), Some(Refused::NotCoordinator));
+    let fetch = OffsetFetch {
+        group: "g".into(),
+        member: None,
+        member_epoch: -1,
+        topics: None,
+        require_stable: false,
+    };
+    assert_eq!(groups.request(0, Command::Fetch(fetch)).await.err(), Some(Refused::NotCoordinator));
+    log.certain.store(true, Ordering::Relaxed);
+    assert_eq!(fetched(&groups).await, 6, "written, though nobody was told");
+}

@@ -148,7 +148,7 @@ impl<S: Shard> ShardTask<S> {
         let mut metadata = self.metadata.clone();
         loop {
             let passed = *high_watermark.borrow_and_update();
-            self.replies.release(passed);
+            self.replies.release(passed, || self.log.is_certain());
             let wake = self.wake_at();
             tokio::select! {
                 biased;
