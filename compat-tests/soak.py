@@ -407,7 +407,7 @@ def soak(minutes, kills, seed, nodes, faults, work, network=None):
             times[name] += 1
             longest[name] = max(longest[name], time.monotonic() - went_on)
             acknowledged = sum(p.counts["sent"] for p in producers)
-            if nodes > 1:
+            if network:
                 broker.until_in_sync(TOPIC)
             print(f"  {name} {count}: over in {seconds:.2f} s, all went on after {time.monotonic() - went_on:.2f} s more, {acknowledged} records acknowledged so far", flush=True)
         while time.monotonic() < began + minutes * 60:

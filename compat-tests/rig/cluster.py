@@ -17,6 +17,7 @@ class Cluster:
 
     def __init__(self, name, nodes=3, properties=None, kind=None, controllers=3, network=None, disks=0, megabytes=1024):
         self.name, self.network = name, network
+        self.admins = {}
         self.nodes = []
         for i in range(1, nodes + 1):
             place = {"host": network.address(i), "inside": network.inside(i)} if network else {}
@@ -80,11 +81,13 @@ class Cluster:
         from confluent_kafka.admin import AdminClient
 
         bootstrap = ",".join(node.bootstrap for node in nodes) if nodes else self.bootstrap
-        admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
 
         def ask():
+            # One client for all such questions: making and ending one for each brings librdkafka down sooner or later.
+            if bootstrap not in self.admins:
+                self.admins[bootstrap] = AdminClient({"bootstrap.servers": bootstrap, "socket.timeout.ms": 3000, "reconnect.backoff.max.ms": 200, "log_level": 0})
             try:
-                return admin.list_topics(topic, 5)
+                return self.admins[bootstrap].list_topics(topic, 5)
             except KafkaException:
                 return None  # it asked a node that went away, or that hears nobody
 
