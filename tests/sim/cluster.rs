@@ -74,3 +74,8 @@ fn leaders_that_are_not_in_sync_are_found() {
 fn producer_ids_that_are_given_twice_are_found() {
     is_found(Bug::ReusedProducerIds, 1);
 }
+
+#[test]
+fn votes_that_are_forgotten_are_found() {
+    is_found(Bug::ForgetsVote, 60);
+}
