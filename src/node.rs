@@ -110,11 +110,12 @@ impl Node {
             listeners::bind(env, &config).await?;
 
         let publisher = Publisher::new();
-        let quorum = quorum_part::take_part(env, setup, publisher.clone()).await?;
+        let vital = env.vital();
+        let quorum = quorum_part::take_part(&vital, setup, publisher.clone()).await?;
         let pool = pool(env, &config);
         let features: Vec<FeatureRange> =
             SUPPORTED.iter().map(|f| FeatureRange { name: f.name.into(), min: f.min, max: f.max }).collect();
-        let controller = quorum_part::way_to_controller(env, setup, &quorum, &pool, &features)?;
+        let controller = quorum_part::way_to_controller(&vital, setup, &quorum, &features)?;
         tracing::debug!(elapsed = ?began.elapsed(), "this node takes part in the metadata quorum");
 
         let layers = Arc::new(ArcSwap::from_pointee(setup.layers.clone()));
@@ -148,7 +149,7 @@ impl Node {
         });
         let limits = dynamic_config::connection_limits(env, changes, &config).await;
         let reception = Reception::new(env, &broker, limits);
-        reception.open(to_controller);
+        reception.open_vital(to_controller);
         if config.is_controller {
             let registration = quorum_part::controller_registration(env, setup, &features);
             let register = quorum_part::register_controller(controller.clone(), registration);
@@ -164,8 +165,9 @@ impl Node {
             let around = Circumstances {
                 controller,
                 publisher: publisher.clone(),
+                leadership: quorum.leadership(),
                 replicas: Arc::clone(&replicas),
-                tasks: env.tasks.clone(),
+                tasks: vital.tasks.clone(),
             };
             let registration = broker_registration(env, setup, &advertised, &features, &logs);
             let begun = life.insert(BrokerLife::begin(&config, around, registration).await?);

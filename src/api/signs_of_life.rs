@@ -9,8 +9,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::request::{Broker, ConnectionInfo};
-use crate::client::is_refused;
 use crate::controller::command::Command;
+use crate::controller::gone;
 use crate::env::Net;
 use crate::types::{BrokerEpoch, NodeId};
 
@@ -42,13 +42,8 @@ pub fn connection_ended(broker: &Arc<Broker>, net: &Arc<dyn Net>, connection: &C
 
 /// Has a broker fenced whose listener refuses: its process is gone.
 async fn fence_if_gone(broker: Arc<Broker>, net: Arc<dyn Net>, id: NodeId, epoch: BrokerEpoch) {
-    let endpoint = {
-        let image = broker.image();
-        let registration = image.brokers().get(id).filter(|r| r.epoch == epoch && !r.fenced);
-        registration.and_then(|r| r.endpoints.first().map(|e| (Arc::clone(&e.host), e.port)))
-    };
-    let Some((host, port)) = endpoint else { return };
-    if !is_refused(&*net, &host, port).await {
+    let Some(gone) = gone::suspect(&net, &broker.image(), id, epoch) else { return };
+    if !gone.await {
         return;
     }
     tracing::info!("broker {id} is gone");

@@ -17,8 +17,8 @@ use super::{CliError, Environment, read_properties, warnings};
 use crate::config::directories::{DirectoryError, Ensemble, is_untouched};
 use crate::config::property::one_line;
 use crate::config::{BrokerConfig, ConfigError, Layers, LogDirectory, Props, SecurityProtocol, Setup};
-use crate::env::Env;
 use crate::env::disk::OpenMode;
+use crate::env::{Env, Tasks, Threads};
 use crate::node::{Node, READY_LINE};
 use crate::types::uuid_to_base64;
 
@@ -33,6 +33,10 @@ const LOCK_FILE: &str = ".lock";
 /// held up: for the journal, for memory, for the disk. With as many threads as processors two such writes hold up every
 /// connection; on two processors two more took the 99th percentile of produces from 5 to 3.5 ms at the same cost.
 const SPARE_THREADS: usize = 2;
+
+/// Threads for what is vital. One of them may be busy with a change of the metadata for a while; the others go on, also
+/// with what it has woken, since no thread keeps the task that is next for itself.
+const VITAL_THREADS: usize = 2;
 
 /// What may be said to `ottla start`.
 #[derive(Args, Clone, Debug, Default)]
@@ -69,16 +73,28 @@ pub(super) fn run_node(env: &Env, setup: &Setup) -> Result<ExitCode, CliError> {
     for warning in &setup.warnings {
         tracing::warn!("{warning}");
     }
+    let no_threads = |e: io::Error| CliError::Other(format!("cannot start threads: {e}"));
     let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(processors + SPARE_THREADS)
         .enable_all()
         .thread_name("ottla")
         .build()
-        .map_err(|e| CliError::Other(format!("cannot start threads: {e}")))?;
-    let outcome = runtime.block_on(serve(env, setup));
+        .map_err(no_threads)?;
+    // Quorum and heartbeats: where requests keep every other thread busy, these do not wait for their turn.
+    let vital = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(VITAL_THREADS)
+        .disable_lifo_slot()
+        .enable_all()
+        .thread_name("ottla-vital")
+        .build()
+        .map_err(no_threads)?;
+    let threads = Threads { main: runtime.handle().clone(), vital: vital.handle().clone() };
+    let env = Env { tasks: Tasks::os_on(threads), ..env.clone() };
+    let outcome = runtime.block_on(serve(&env, setup));
     // What still blocks (a removal of files, say) must not hold up the end.
     runtime.shutdown_timeout(STOP_PATIENCE);
+    vital.shutdown_timeout(STOP_PATIENCE);
     outcome
 }
 

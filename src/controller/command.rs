@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::metadata::{ConfigResource, Endpoint, FeatureRange};
 use crate::types::{
-    BrokerEpoch, ErrorCode, LeaderEpoch, NodeId, PartitionIndex, ProducerId, TopicId, TopicName,
+    BrokerEpoch, ErrorCode, LeaderEpoch, Ms, NodeId, PartitionIndex, ProducerId, TopicId, TopicName,
 };
 
 /// An error as the protocol answers it: a code, and words for people.
@@ -165,6 +165,9 @@ pub enum Reply {
         is_fenced: bool,
         /// True if nothing is led by it any more and it may stop.
         should_shut_down: bool,
+        /// For how long after it has sent the heartbeat the broker may lead, in milliseconds; -1 if that is not said. The
+        /// active controller says it when it answers.
+        lease_ms: Ms,
     },
     /// Of [`Command::AlterPartition`].
     AlterPartition(Vec<(TopicId, PartitionIndex, Result<PartitionState, ErrorCode>)>),

@@ -64,6 +64,11 @@ impl Liveness {
         self.sessions.insert(broker, Session { epoch, heard: now, applied, is_local });
     }
 
+    /// A broker that is believed in until `until` if it is not heard before.
+    pub fn expect(&mut self, broker: NodeId, epoch: BrokerEpoch, until: Ms, is_local: bool) {
+        self.heard(broker, epoch, until - self.timeout, is_local);
+    }
+
     /// A broker told how far it has applied the metadata log.
     fn applied(&mut self, broker: NodeId, offset: Offset) {
         if let Some(session) = self.sessions.get_mut(&broker) {
@@ -127,6 +132,11 @@ mod tests {
         assert!(live.has_session(2, 149));
         assert!(live.expired(149).is_empty());
         assert_eq!(live.expired(1000), [(2, 6)]);
+        live.expect(3, 7, 1020, false);
+        assert!(live.has_session(3, 1019) && !live.has_session(3, 1020));
+        live.heard(3, 7, 1010, false);
+        assert!(live.has_session(3, 1109), "heard, it has a session like any other");
+        live.forget(3);
         live.forget(2);
         assert!(live.expired(1000).is_empty());
     }

@@ -7,6 +7,7 @@
 pub mod active;
 pub mod command;
 pub mod decide;
+pub mod gone;
 pub mod liveness;
 pub mod placement;
 #[cfg(test)]

@@ -59,7 +59,7 @@ async fn heartbeat(
     deadline: Instant,
 ) -> Result<(bool, bool), ControllerError> {
     match controller.submit(Command::BrokerHeartbeat(beat), deadline).await? {
-        Reply::BrokerHeartbeat { is_fenced, should_shut_down } => Ok((is_fenced, should_shut_down)),
+        Reply::BrokerHeartbeat { is_fenced, should_shut_down, .. } => Ok((is_fenced, should_shut_down)),
         other => unreachable!("a heartbeat is answered by the broker's state, not {other:?}"),
     }
 }

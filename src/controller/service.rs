@@ -21,6 +21,7 @@ use crate::types::{ErrorCode, LeaderEpoch, Ms, NodeId, Rng};
 
 use super::command::{ApiError, Command, Reply};
 use super::decide::{self, Facts, Rules, elr};
+use super::gone;
 use super::liveness::Liveness;
 
 /// Commands that may wait; more are refused at once.
@@ -32,6 +33,10 @@ const RECORDS_PER_ENTRY_MAX: usize = 10_000;
 /// Bytes that a record takes at most in an entry that gathers several commands, as a rule; keeps entries far below
 /// [`PROPOSAL_BYTES_MAX`].
 const _: () = assert!(RECORDS_PER_ENTRY_MAX * 1024 <= PROPOSAL_BYTES_MAX);
+/// A new controller waits for the first word of a broker for this part of a session at least.
+const FIRST_SESSION: u32 = 3;
+/// Brokers that a new controller asks at once whether they are there; the sessions of others end by themselves.
+const PROBES_MAX: usize = 256;
 /// After a barrier that failed for reasons that pass.
 const RETRY_AFTER: Duration = Duration::from_millis(20);
 
@@ -119,6 +124,8 @@ pub struct ControllerConfig {
 pub fn start(env: &Env, quorum: Quorum, config: ControllerConfig) -> ControllerHandle {
     let (queue, commands) = mpsc::channel(QUEUE_MAX);
     let controller = Controller {
+        env: env.clone(),
+        queue: queue.downgrade(),
         clock: env.clock.clone(),
         started: Instant::now(),
         rng: env.seeds.rng(),
@@ -132,6 +139,9 @@ pub fn start(env: &Env, quorum: Quorum, config: ControllerConfig) -> ControllerH
 }
 
 struct Controller {
+    env: Env,
+    /// Its own queue, which does not keep it alive.
+    queue: mpsc::WeakSender<Waiting>,
     clock: std::sync::Arc<dyn crate::env::Clock>,
     started: Instant,
     rng: Rng,
@@ -220,13 +230,46 @@ impl Controller {
             image = MetadataImage::clone(&self.quorum.image());
         }
         let mut live = Liveness::new(self.config.session_timeout_ms);
-        // Everybody gets a whole session to be heard by the new controller.
-        let now = self.monotonic_ms();
+        let until = self.first_sessions_end(epoch);
         for broker in image.brokers().unfenced() {
-            live.heard(broker.id, broker.epoch, now, broker.id == self.config.rules.node_id);
+            live.expect(broker.id, broker.epoch, until, broker.id == self.config.rules.node_id);
         }
+        self.look_after_brokers(&image);
         tracing::info!(epoch, offset = image.offset(), "the controller is active");
         Ok(Active { epoch, image, live, rounds: self.rounds() })
+    }
+
+    fn session_timeout(&self) -> Duration {
+        Duration::from_millis(self.config.session_timeout_ms.max(0).unsigned_abs())
+    }
+
+    /// Until when a broker is believed in that this controller has not heard yet: until no lease can be left that an earlier
+    /// one has given, and for long enough to be heard.
+    fn first_sessions_end(&self, epoch: LeaderEpoch) -> Ms {
+        let session = self.session_timeout();
+        let leases_end = self.quorum.last_word_before(epoch) + session;
+        let until = leases_end.max(Instant::now() + session / FIRST_SESSION);
+        until.saturating_duration_since(self.started).as_millis() as Ms + 1
+    }
+
+    /// Asks every other broker's listener whether its process is there: whoever ended with the controller before this one
+    /// has ended unheard.
+    fn look_after_brokers(&self, image: &MetadataImage) {
+        let me = self.config.rules.node_id;
+        for broker in image.brokers().unfenced().filter(|broker| broker.id != me).take(PROBES_MAX) {
+            let (id, epoch, queue) = (broker.id, broker.epoch, self.queue.clone());
+            let Some(gone) = gone::suspect(&self.env.net, image, id, epoch) else { continue };
+            self.env.tasks.spawn("broker probe", async move {
+                if gone.await
+                    && let Some(queue) = queue.upgrade()
+                {
+                    tracing::info!("broker {id} is gone");
+                    let command = Command::FenceBroker { broker: id, epoch };
+                    // Where there is no room its session ends all the same.
+                    let _ = queue.try_send(Waiting { command, answer: oneshot::channel().0 });
+                }
+            });
+        }
     }
 
     fn rounds(&self) -> [Round; 2] {
@@ -401,7 +444,12 @@ impl Controller {
             _ => None,
         };
         for (waiting, result) in answers.drain(..) {
-            let result = if failed.is_some() { Err(ControllerError::NotController(leader)) } else { result };
+            let mut result =
+                if failed.is_some() { Err(ControllerError::NotController(leader)) } else { result };
+            if let Ok(Reply::BrokerHeartbeat { lease_ms, .. }) = &mut result {
+                // No longer than nobody else can be elected who would wait for less.
+                *lease_ms = self.quorum.word_holds(self.session_timeout()).as_millis() as Ms;
+            }
             answer(waiting, result);
         }
         match failed {

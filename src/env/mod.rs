@@ -17,7 +17,7 @@ pub use clock::Clock;
 pub use disk::{Disk, File};
 pub use net::{Conn, Listener, Net};
 pub use rng::Seeds;
-pub use tasks::Tasks;
+pub use tasks::{Tasks, Threads};
 
 /// Everything a node needs of the world. Cheap to clone.
 #[derive(Clone)]
@@ -35,6 +35,11 @@ pub struct Env {
 }
 
 impl Env {
+    /// The same world, with [vital](Tasks::vital) tasks.
+    pub fn vital(&self) -> Env {
+        Env { tasks: self.tasks.vital(), ..self.clone() }
+    }
+
     /// The real world.
     pub fn os() -> Env {
         Env {

@@ -8,7 +8,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::runtime::Handle;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tokio_util::task::TaskTracker;
@@ -20,9 +21,23 @@ use crate::types::Rng;
 /// [`Tasks::kill`] drops every task at its next await, which is what a crash does in the simulator; an
 /// orderly stop lets tasks end by themselves first and waits with [`Tasks::ended`]. The tasks of a simulated
 /// node can be paused, as a process is that the system does not run for a while.
+///
+/// What keeps a node alive in the eyes of others (the metadata quorum, heartbeats and their answers) has threads of its
+/// own where there are any: see [`Tasks::vital`].
 #[derive(Clone)]
 pub struct Tasks {
     node: Arc<Node>,
+    /// Whether these are the vital ones.
+    is_vital: bool,
+}
+
+/// The threads of a real node.
+#[derive(Clone)]
+pub struct Threads {
+    /// For all that is not vital.
+    pub main: Handle,
+    /// For what must not wait for it.
+    pub vital: Handle,
 }
 
 struct Node {
@@ -31,6 +46,8 @@ struct Node {
     blocking: Blocking,
     /// Whether the node is paused; simulated ones only.
     paused: Option<watch::Sender<bool>>,
+    /// `None` for wherever the caller runs.
+    threads: Option<Threads>,
 }
 
 /// How blocking calls are run.
@@ -45,28 +62,62 @@ enum Blocking {
 }
 
 impl Tasks {
-    /// Tasks of a real node.
+    /// Tasks of a real node, vital or not on the threads of whoever spawns them.
     pub fn os() -> Tasks {
-        Tasks::new(Blocking::Pool)
+        Tasks::new(Blocking::Pool, None)
+    }
+
+    /// Tasks of a real node that has vital threads.
+    pub fn os_on(threads: Threads) -> Tasks {
+        Tasks::new(Blocking::Pool, Some(threads))
+    }
+
+    /// The same node's tasks that others must not hold up: few, and short at each turn.
+    pub fn vital(&self) -> Tasks {
+        Tasks { node: Arc::clone(&self.node), is_vital: true }
+    }
+
+    fn handle(&self) -> Option<&Handle> {
+        let threads = self.node.threads.as_ref()?;
+        Some(if self.is_vital { &threads.vital } else { &threads.main })
+    }
+
+    /// Does `work` on the threads of these tasks, with whatever it spawns by itself, and gives back what it returns; `None`
+    /// when the node died meanwhile. Where the node has no threads of its own the caller does it.
+    pub async fn run<R: Send + 'static>(
+        &self,
+        name: &'static str,
+        work: impl Future<Output = R> + Send + 'static,
+    ) -> Option<R> {
+        if self.handle().is_none() {
+            return Some(work.await);
+        }
+        let (gives, given) = oneshot::channel();
+        self.spawn(name, async move {
+            // Without anybody who waits nobody needs it.
+            let _ = gives.send(work.await);
+        });
+        given.await.ok()
     }
 
     /// Tasks of a simulated node, all on the calling thread.
     pub fn simulated() -> Tasks {
-        Tasks::new(Blocking::Inline)
+        Tasks::new(Blocking::Inline, None)
     }
 
     /// Tasks of a simulated node whose blocking calls take up to `ms_max` of virtual time, drawn from `rng`.
     pub fn simulated_late(rng: Rng, ms_max: u64) -> Tasks {
-        Tasks::new(Blocking::Late(Mutex::new(rng), AtomicU64::new(ms_max)))
+        Tasks::new(Blocking::Late(Mutex::new(rng), AtomicU64::new(ms_max)), None)
     }
 
-    fn new(blocking: Blocking) -> Tasks {
+    fn new(blocking: Blocking, threads: Option<Threads>) -> Tasks {
         let paused = match blocking {
             Blocking::Pool => None,
             Blocking::Inline | Blocking::Late(..) => Some(watch::Sender::new(false)),
         };
         let (dead, tracker) = (CancellationToken::new(), TaskTracker::new());
-        Tasks { node: Arc::new(Node { dead, tracker, blocking, paused }) }
+        let node = Node { dead, tracker, blocking, paused, threads };
+        Tasks { node: Arc::new(node), is_vital: false }
     }
 
     /// Runs `work` as a task of this node. `name` says what it is, in plain words.
@@ -78,13 +129,17 @@ impl Tasks {
         let dead = self.node.dead.clone();
         let work = self.node.tracker.track_future(work);
         let Some(paused) = &self.node.paused else {
-            return tokio::spawn(async move {
+            let work = async move {
                 tokio::select! {
                     biased;
                     () = dead.cancelled_owned() => tracing::trace!(task = name, "killed"),
                     () = work => {}
                 }
-            });
+            };
+            return match self.handle() {
+                Some(handle) => handle.spawn(work),
+                None => tokio::spawn(work),
+            };
         };
         let work = Pausable { paused: paused.subscribe(), resumed: None, work: Box::pin(work) };
         tokio::spawn(async move {
@@ -141,7 +196,10 @@ impl Tasks {
                 }
                 Some(call())
             }
-            Blocking::Pool => tokio::task::spawn_blocking(call).await.ok(),
+            Blocking::Pool => match self.handle() {
+                Some(handle) => handle.spawn_blocking(call).await.ok(),
+                None => tokio::task::spawn_blocking(call).await.ok(),
+            },
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! One task sends heartbeats. What was answered to one gives the broker its lease from the moment the heartbeat was
 //! *sent*; the controller counts the session from the moment it *arrived*. So the lease ends before the controller lets
-//! another lead.
+//! another lead. The answer may make the lease shorter: a controller gives none that the next one would not wait for.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::config::BrokerConfig;
 use crate::controller::command::{BrokerHeartbeat, BrokerRegistration, Command, Reply};
 use crate::controller::{ActiveController, ControllerError};
 use crate::env::Tasks;
-use crate::quorum::Publisher;
+use crate::quorum::{Leadership, Publisher};
 use crate::replica::ReplicaManager;
 use crate::types::{BrokerEpoch, ErrorCode, NodeId};
 
@@ -65,6 +65,7 @@ pub(super) struct BrokerLife {
 pub(super) struct Circumstances {
     pub(super) controller: ActiveController,
     pub(super) publisher: Publisher,
+    pub(super) leadership: watch::Receiver<Leadership>,
     pub(super) replicas: Arc<ReplicaManager>,
     pub(super) tasks: Tasks,
 }
@@ -188,7 +189,15 @@ impl Heart {
         loop {
             let wish = *self.wishes.borrow_and_update();
             let sent = Instant::now();
-            let granted = match self.tell(wish, sent).await {
+            self.around.leadership.mark_unchanged();
+            let mut leadership = self.around.leadership.clone();
+            let told = tokio::select! {
+                biased;
+                told = self.tell(wish, sent) => told,
+                // Another leads: it is told at once, and nobody waits for the one before.
+                Ok(()) = leadership.changed() => continue,
+            };
+            let granted = match told {
                 Ok(granted) => {
                     if !answered {
                         tracing::info!("the active controller hears this broker again");
@@ -213,6 +222,7 @@ impl Heart {
                         return;
                     }
                 }
+                Ok(()) = self.around.leadership.changed() => {}
                 () = sleep_until(next), if !(self.is_alone && granted) => {}
             }
         }
@@ -228,12 +238,13 @@ impl Heart {
             want_shut_down: wish == Wish::Away,
         };
         let reply = self.around.controller.submit(Command::BrokerHeartbeat(beat), sent + self.lease).await?;
-        let Reply::BrokerHeartbeat { is_fenced, should_shut_down } = reply else {
+        let Reply::BrokerHeartbeat { is_fenced, should_shut_down, lease_ms } = reply else {
             unreachable!("a heartbeat is answered by the broker's state, not {reply:?}");
         };
         if !self.is_alone {
             let lease = self.around.replicas.lease();
-            if is_fenced { lease.end() } else { lease.extend(sent + self.lease) }
+            let said = u64::try_from(lease_ms).map_or(self.lease, Duration::from_millis);
+            if is_fenced { lease.end() } else { lease.extend(sent + self.lease.min(said)) }
         }
         let word = Word { is_fenced, may_stop: should_shut_down };
         self.says.send_replace(word);

@@ -41,7 +41,13 @@ pub(super) async fn bind(env: &Env, config: &BrokerConfig) -> Result<Bound, Node
             send_buffer_bytes: config.socket_send_buffer_bytes,
         };
         let failed = |source| NodeError::Listen { endpoint: endpoint.to_string(), source };
-        let server = Server::bind(env, &settings).await.map_err(failed)?;
+        let its = if is_controller { env.vital() } else { env.clone() };
+        let bind = {
+            let its = its.clone();
+            async move { Server::bind(&its, &settings).await }
+        };
+        let bound_to = its.tasks.run("bind", bind).await.ok_or(NodeError::Stopped)?;
+        let server = bound_to.map_err(failed)?;
         if is_controller {
             bound.controller.push(server);
             continue;
@@ -61,7 +67,7 @@ pub(super) async fn bind(env: &Env, config: &BrokerConfig) -> Result<Bound, Node
 pub(super) struct Reception {
     env: Env,
     broker: Arc<Broker>,
-    settings: Arc<ConnectionSettings>,
+    settings: ConnectionSettings,
     pub(super) limits: Arc<ConnectionLimits>,
     accepting: CancellationToken,
 }
@@ -70,23 +76,32 @@ impl Reception {
     /// With no listener served yet.
     pub(super) fn new(env: &Env, broker: &Arc<Broker>, limits: Arc<ConnectionLimits>) -> Reception {
         let (config, accepting) = (&broker.config, CancellationToken::new());
-        let settings = Arc::new(ConnectionSettings {
+        let settings = ConnectionSettings {
             request_bytes_max: config.socket_request_max_bytes,
             idle: (config.connections_max_idle_ms >= 0)
                 .then(|| Duration::from_millis(config.connections_max_idle_ms as u64)),
             memory: RequestMemory::new(config.queued_max_request_bytes),
             tasks: env.tasks.clone(),
             stopping: accepting.clone(),
-        });
+        };
         Reception { env: env.clone(), broker: Arc::clone(broker), settings, limits, accepting }
     }
 
     /// Takes in what comes to `servers` from now on, and what has been waiting.
     pub(super) fn open(&self, servers: Vec<Server>) {
+        self.open_in(&self.env, servers);
+    }
+
+    /// The same for the listeners of controllers, over which nodes are heard to live.
+    pub(super) fn open_vital(&self, servers: Vec<Server>) {
+        self.open_in(&self.env.vital(), servers);
+    }
+
+    fn open_in(&self, env: &Env, servers: Vec<Server>) {
         for server in servers {
-            let (broker, settings, limits) =
-                (Arc::clone(&self.broker), Arc::clone(&self.settings), Arc::clone(&self.limits));
-            server.start(&self.env, broker, settings, limits, self.accepting.clone());
+            let (broker, limits) = (Arc::clone(&self.broker), Arc::clone(&self.limits));
+            let settings = Arc::new(ConnectionSettings { tasks: env.tasks.clone(), ..self.settings.clone() });
+            server.start(env, broker, settings, limits, self.accepting.clone());
         }
     }
 

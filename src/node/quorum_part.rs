@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use tokio::time::{Duration, Instant};
 
-use super::{NodeError, wire_endpoint};
-use crate::client::{Pool, ToController};
+use super::{NodeError, pool, wire_endpoint};
+use crate::client::ToController;
 use crate::config::Setup;
 use crate::controller::command::{Command, ControllerRegistration};
 use crate::controller::{self, ActiveController, ControllerConfig, ControllerHandle, Rules};
@@ -29,11 +29,16 @@ const REGISTRATION_PAUSE: Duration = Duration::from_millis(100);
 /// Opens the metadata log and takes part: with a vote on a controller, without one on a broker.
 pub(super) async fn take_part(env: &Env, setup: &Setup, publisher: Publisher) -> Result<Quorum, NodeError> {
     let config = quorum_config(setup);
-    if setup.config.is_controller {
-        return Ok(Quorum::start(env, config, publisher).await?);
-    }
-    let bootstrap = bootstrap_servers(setup)?;
-    Ok(Quorum::observe(env, config, bootstrap, publisher).await?)
+    let of = env.clone();
+    let started = if setup.config.is_controller {
+        let start = async move { Quorum::start(&of, config, publisher).await };
+        env.tasks.run("metadata-quorum-start", start).await
+    } else {
+        let bootstrap = bootstrap_servers(setup)?;
+        let observe = async move { Quorum::observe(&of, config, bootstrap, publisher).await };
+        env.tasks.run("metadata-quorum-start", observe).await
+    };
+    Ok(started.ok_or(NodeError::Stopped)??)
 }
 
 /// `controller.quorum.bootstrap.servers` as places.
@@ -120,7 +125,6 @@ pub(super) fn way_to_controller(
     env: &Env,
     setup: &Setup,
     quorum: &Quorum,
-    pool: &Pool,
     features: &[FeatureRange],
 ) -> Result<ActiveController, NodeError> {
     let config = &setup.config;
@@ -129,7 +133,7 @@ pub(super) fn way_to_controller(
     let places = voters.chain(bootstrap_servers(setup)?).map(|(host, port)| (host.into(), port)).collect();
     let of = quorum.clone();
     let named = Arc::new(move || of.leader_endpoint().map(|(_, host, port)| (host, port)));
-    let remote = (!config.is_alone()).then(|| ToController::new(env, pool.clone(), named, places));
+    let remote = (!config.is_alone()).then(|| ToController::new(env, pool(env, config), named, places));
     Ok(ActiveController::new(local, quorum.clone(), remote))
 }
 

@@ -56,8 +56,20 @@ impl Quorum {
     /// Answers a candidate.
     pub async fn raft_vote(&self, request: RaftVoteRequest) -> RaftVoteResponse {
         let mut response = RaftVoteResponse { directory_id: self.directory_id(), ..Default::default() };
+        let leads = self.leadership.borrow().is_me;
         match self.vote_or_error(&request).await {
             Ok(answer) => {
+                // Whatever was taken before the vote is known by now, and nothing is taken from the one before after it.
+                response.silent_ms = match self.voter() {
+                    Some(part) if !leads => part.silence.lasts().as_millis() as i64,
+                    _ => 0,
+                };
+                if answer.vote_granted
+                    && !request.pre_vote
+                    && let Some(part) = self.voter()
+                {
+                    part.silence.voted();
+                }
                 response.granted = answer.vote_granted;
                 response.vote = vote_to_wire(&answer.vote);
                 response.last_entry = log_id_to_wire(answer.last_log_id.as_ref());
@@ -108,6 +120,7 @@ impl Quorum {
                 return Err(ErrorCode::InvalidRequest);
             }
         }
+        part.silence.ends();
         let answer = part.raft.append_entries(asked).await.map_err(|_| ErrorCode::UnknownServerError)?;
         if !matches!(answer, super::types::AppendResponse::HigherVote(_)) {
             part.heard.send_if_modified(|heard| !std::mem::replace(heard, true));
@@ -133,6 +146,7 @@ impl Quorum {
         {
             return Ok(own);
         }
+        part.silence.ends();
         let Some(received) = part.reception.take_piece(of, request)? else { return Ok(own_or_theirs(part)) };
         let Received { of, bytes, .. } = received;
         let epoch = term_of(&of.last) as LeaderEpoch;

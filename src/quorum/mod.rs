@@ -28,6 +28,7 @@ mod observer;
 mod publish;
 mod quorum_state;
 mod serve_fetch;
+mod silence;
 mod snapshot;
 mod state_machine;
 mod suspicion;
@@ -63,6 +64,7 @@ use log_store::LogStore;
 use network::{Links, Network};
 use observer::{Observer, ObserverPart};
 use serve_fetch::Seen;
+use silence::Silence;
 use state_machine::{SnapshotPressure, StateMachine};
 
 pub use log::MetadataLogError;
@@ -240,10 +242,13 @@ struct VoterPart {
     reception: Reception,
     /// True once a leader has spoken to this node since its start.
     heard: watch::Sender<bool>,
+    /// For how long no leader has.
+    silence: Silence,
     /// Who fetches without a vote, by id and directory.
     observers: Mutex<BTreeMap<(NodeId, Uuid), Seen>>,
-    /// A leader that has not heard from a majority for so long gives out nothing.
-    silence_max: Duration,
+    /// For how long voters that have heard a leader elect no other; a leader that has not heard from a majority for so
+    /// long gives out nothing.
+    leader_lease: Duration,
     /// Held while the set of voters is changed on request.
     changing: tokio::sync::Mutex<()>,
     disk: Arc<dyn Disk>,
@@ -266,6 +271,7 @@ impl Quorum {
         let pressure = machine.pressure();
         let stopped = |e: &dyn std::fmt::Display| QuorumError::Stopped(e.to_string());
         let several = config.voters.len() > 1;
+        let leader_lease = leader_lease(&config);
         let raft_config = raft_config(&config, several).validate().map_err(|e| stopped(&e))?;
         let raft_nodes: BTreeMap<RaftId, Voter> =
             config.voters.iter().map(|(id, voter)| (RaftId(*id), voter.clone())).collect();
@@ -303,7 +309,8 @@ impl Quorum {
             reception: Reception::default(),
             heard: watch::Sender::new(false),
             observers: Mutex::default(),
-            silence_max: Duration::from_millis(config.fetch_timeout_ms),
+            silence: Silence::new(),
+            leader_lease,
             changing: tokio::sync::Mutex::default(),
             disk: Arc::clone(&env.disk),
             net: Arc::clone(&env.net),
@@ -334,6 +341,7 @@ impl Quorum {
         } else {
             quorum.spawn_naming(env);
             quorum.spawn_first_election(env);
+            quorum.spawn_silence(env);
         }
         quorum.spawn_snapshots(env, pressure, &config);
         Ok(quorum)
@@ -597,13 +605,21 @@ impl VoterPart {
     }
 }
 
+/// Half of `controller.quorum.fetch.timeout.ms`, which is the longest that a voter waits for a leader: so there is time
+/// for the election.
+fn leader_lease(config: &QuorumConfig) -> Duration {
+    Duration::from_millis(config.fetch_timeout_ms.max(16) / 2)
+}
+
 fn raft_config(config: &QuorumConfig, several: bool) -> Config {
-    let election = config.election_timeout_ms.max(10);
+    let lease_ms = leader_lease(config).as_millis() as u64;
     Config {
         cluster_name: CLUSTER_METADATA.to_owned(),
-        election_timeout_min: config.fetch_timeout_ms.max(10),
-        election_timeout_max: config.fetch_timeout_ms.max(10) + election,
-        heartbeat_interval: (config.fetch_timeout_ms / 4).max(1),
+        // openraft's lease is the longest of these, and behind its end it waits for one of them again: no longer than
+        // the fetch timeout in all. As a rule `silence` asks for the election before.
+        election_timeout_min: lease_ms / 2,
+        election_timeout_max: lease_ms,
+        heartbeat_interval: (lease_ms / 4).max(1),
         install_snapshot_timeout: SNAPSHOT_PIECE_MS,
         // One entry may be large; the log's reader bounds the bytes that are sent at once.
         max_payload_entries: 1024,

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use kafka_protocol::protocol::{Request, StrBytes};
@@ -30,6 +31,7 @@ use crate::types::{ErrorCode, LeaderEpoch, Ms, NodeId};
 use super::Heard;
 use super::log_store::LogStore;
 use super::messages::{self, BadMessage, log_id_to_wire, vote_from_wire, vote_to_wire};
+use super::silence::Ballot;
 use super::snapshot;
 use super::state_machine::SnapshotHandle;
 use super::types::{
@@ -41,6 +43,8 @@ use super::types::{
 const VERSION: i16 = 0;
 /// Bytes of a snapshot in one message.
 pub(super) const PIECE_BYTES: usize = 1 << 20;
+/// A voter's silence counts no longer than this, a day: no lease is as long.
+const SILENT_MS_MAX: i64 = 86_400_000;
 
 /// What the ways to other controllers share.
 pub(super) struct Links {
@@ -58,6 +62,8 @@ pub(super) struct Links {
     pub(super) learned: Notify,
     refusals: Mutex<BTreeMap<NodeId, i16>>,
     heard: Mutex<BTreeMap<NodeId, Heard>>,
+    /// What voters said that have given this node their votes.
+    pub(super) ballot: Ballot,
 }
 
 impl Links {
@@ -85,6 +91,7 @@ impl Links {
             learned: Notify::new(),
             refusals: Mutex::default(),
             heard: Mutex::default(),
+            ballot: Ballot::default(),
         }
     }
 
@@ -252,6 +259,10 @@ impl Peer {
         self.accepted(response.error_code, response.directory_id)?;
         let vote = vote_from_wire(&response.vote).map_err(no_sense)?;
         let last = messages::log_id_from_wire(&response.last_entry).map_err(no_sense)?;
+        if response.granted && !pre_vote {
+            let silent = Duration::from_millis(response.silent_ms.clamp(0, SILENT_MS_MAX) as u64);
+            self.links.ballot.note(vote.leader_id.term, silent);
+        }
         Ok(VoteResponse::new(vote, last, response.granted))
     }
 

@@ -155,7 +155,7 @@ impl Quorum {
         let metrics = part.raft.metrics();
         let seen = metrics.borrow_watched();
         let is_alone = seen.membership_config.membership().voter_ids().nth(1).is_none();
-        let heard = seen.last_quorum_acked.as_ref().is_none_or(|at| at.elapsed() <= part.silence_max);
+        let heard = seen.last_quorum_acked.as_ref().is_none_or(|at| at.elapsed() <= part.leader_lease);
         if is_alone || heard { Ok(part) } else { Err(ErrorCode::NotLeaderOrFollower) }
     }
 

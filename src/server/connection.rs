@@ -29,6 +29,7 @@ use crate::env::{Conn, Tasks};
 const WAITING_MAX: usize = 64;
 
 /// What every connection of a listener shares.
+#[derive(Clone)]
 pub struct ConnectionSettings {
     /// The largest request, in bytes: `socket.request.max.bytes`.
     pub request_bytes_max: usize,

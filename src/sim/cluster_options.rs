@@ -147,7 +147,7 @@ impl ClusterOptions {
             base,
             nodes,
             controllers,
-            lease_ms: 400 + rng.below(1600),
+            lease_ms: 600 + rng.below(1400),
             lag_ms_max: 500 + rng.below(3000),
             skews: (0..nodes).map(|_| rng.below(1_200_000) as Ms - 600_000).collect(),
             scripts: vec![Vec::new(); nodes as usize],

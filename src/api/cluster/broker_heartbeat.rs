@@ -6,6 +6,7 @@ use crate::api::controller_gate::{submit_for_node, unexpected};
 use crate::api::{Api, On, RequestContext, SignOfLife};
 use crate::controller::command::{ApiError, BrokerHeartbeat as Heartbeat, Command, Reply};
 use crate::schema::api::{BrokerHeartbeatRequest, BrokerHeartbeatResponse};
+use crate::types::Ms;
 
 /// Key 63.
 pub struct BrokerHeartbeat;
@@ -21,13 +22,14 @@ impl Api for BrokerHeartbeat {
         // A registration's epoch is its offset.
         let is_caught_up = request.current_metadata_offset >= request.broker_epoch;
         match beat(cx, &request).await {
-            Ok((is_fenced, should_shut_down)) => {
+            Ok((is_fenced, should_shut_down, lease_ms)) => {
                 let sign = SignOfLife::Broker(request.broker_id.0, request.broker_epoch);
                 cx.connection.sign_of_life.get_or_init(|| sign);
                 BrokerHeartbeatResponse {
                     is_caught_up,
                     is_fenced,
                     should_shut_down,
+                    lease_ms,
                     ..BrokerHeartbeatResponse::default()
                 }
             }
@@ -39,9 +41,11 @@ impl Api for BrokerHeartbeat {
     }
 }
 
-async fn beat(cx: &RequestContext, request: &BrokerHeartbeatRequest) -> Result<(bool, bool), ApiError> {
+async fn beat(cx: &RequestContext, request: &BrokerHeartbeatRequest) -> Result<(bool, bool, Ms), ApiError> {
     match submit_for_node(cx, command(request)).await? {
-        Reply::BrokerHeartbeat { is_fenced, should_shut_down } => Ok((is_fenced, should_shut_down)),
+        Reply::BrokerHeartbeat { is_fenced, should_shut_down, lease_ms } => {
+            Ok((is_fenced, should_shut_down, lease_ms))
+        }
         other => Err(unexpected(&other)),
     }
 }

@@ -12,11 +12,11 @@ use tokio::time::Instant;
 use crate::api::{Answer, On, RequestContext, Response, Served, Wait};
 use crate::replica::{Acks, Append, AppendError, ProduceWaitSlot};
 use crate::schema::api::produce_response::{
-    BatchIndexAndErrorMessage, LeaderIdAndEpoch, PartitionProduceResponse, TopicProduceResponse,
+    BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse, TopicProduceResponse,
 };
 use crate::schema::api::{ProduceRequest, ProduceResponse};
 use crate::storage::validate::{AppendOrigin, codec_allowed};
-use crate::types::{ErrorCode, TopicId};
+use crate::types::{ErrorCode, NodeId, TopicId};
 
 /// From this version on topics are named by id (KIP-516).
 const TOPIC_ID_FROM: i16 = 13;
@@ -137,7 +137,28 @@ fn append_all(cx: &RequestContext, request: ProduceRequest, wait: &mut ProduceWa
         answers.topic_id = topic.topic_id;
         response.responses.push(answers);
     }
+    tell_leaders(cx, &mut response);
     response
+}
+
+/// Says where the leaders can be reached that the answer names, so that the client goes on there at once (KIP-951).
+fn tell_leaders(cx: &RequestContext, response: &mut ProduceResponse) {
+    let partitions = response.responses.iter().flat_map(|topic| &topic.partition_responses);
+    let named = partitions.map(|partition| partition.current_leader.leader_id.0).filter(|id| *id >= 0);
+    let leaders: std::collections::BTreeSet<NodeId> = named.collect();
+    if leaders.is_empty() {
+        return;
+    }
+    let image = cx.broker.image();
+    for broker in leaders.into_iter().filter_map(|id| image.brokers().get(id)) {
+        let Some(endpoint) = broker.endpoint(&cx.connection.listener.name) else { continue };
+        let mut node = NodeEndpoint::default();
+        node.node_id = broker.id.into();
+        node.host = StrBytes::from_string(endpoint.host.to_string());
+        node.port = i32::from(endpoint.port);
+        node.rack = broker.rack.as_ref().map(|rack| StrBytes::from_string(rack.to_string()));
+        response.node_endpoints.push(node);
+    }
 }
 
 /// Puts an error into a partition's answer, with what helps the client on.

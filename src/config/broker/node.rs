@@ -23,7 +23,7 @@ properties! {
     /// How long a broker may lead on the word of the last answered heartbeat, and how long the controller waits before it
     /// fences a silent broker, if that is less than `broker.session.timeout.ms`. Heartbeats go out four times as often.
     /// The same on all nodes. Not Kafka's.
-    "broker.lease.ms", Int, Is("2000"), AtLeast(100), Medium, ReadOnly;
+    "broker.lease.ms", Int, Is("1500"), AtLeast(100), Medium, ReadOnly;
     /// Rack or zone of the broker, told to clients and used to spread replicas.
     "broker.rack", String, Null, Any, Medium, ReadOnly;
     /// How long a broker may be silent before the controller fences it.

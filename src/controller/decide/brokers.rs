@@ -216,7 +216,7 @@ pub(super) fn heartbeat(facts: &Facts<'_>, beat: &BrokerHeartbeat) -> Result<Dec
         records.extend(back(facts, beat.id));
         is_fenced = false;
     }
-    Ok(Decision { records, reply: Reply::BrokerHeartbeat { is_fenced, should_shut_down } })
+    Ok(Decision { records, reply: Reply::BrokerHeartbeat { is_fenced, should_shut_down, lease_ms: -1 } })
 }
 
 pub(super) fn fence(facts: &Facts<'_>, id: NodeId, epoch: BrokerEpoch) -> Result<Decision, ApiError> {

@@ -183,7 +183,7 @@ fn a_broker_that_shuts_down_is_let_go_when_the_others_know() {
     cluster.create(topic("alone", 3, 1)).unwrap();
     let epoch = cluster.epoch(1);
     let shut_down = |cluster: &mut Cluster| match cluster.beat(1, epoch, false, true) {
-        Reply::BrokerHeartbeat { is_fenced, should_shut_down } => (is_fenced, should_shut_down),
+        Reply::BrokerHeartbeat { is_fenced, should_shut_down, .. } => (is_fenced, should_shut_down),
         other => panic!("{other:?}"),
     };
     assert_eq!(shut_down(&mut cluster), (false, false));
@@ -211,7 +211,7 @@ fn who_leads_nothing_may_go_at_once() {
     cluster.create_on(&[1, 2]);
     let epoch = cluster.epoch(2);
     let reply = cluster.beat(2, epoch, false, true);
-    assert_eq!(reply, Reply::BrokerHeartbeat { is_fenced: true, should_shut_down: true });
+    assert_eq!(reply, Reply::BrokerHeartbeat { is_fenced: true, should_shut_down: true, lease_ms: -1 });
     assert_eq!(cluster.shape(), (1, vec![1], vec![]));
 }
 

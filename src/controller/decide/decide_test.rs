@@ -176,7 +176,7 @@ fn the_only_broker_may_leave() {
     cluster.create(topic("t", 3, 1)).unwrap();
     let epoch = cluster.image.brokers().get(1).unwrap().epoch;
     let reply = cluster.beat(1, epoch, false, true);
-    assert_eq!(reply, Reply::BrokerHeartbeat { is_fenced: true, should_shut_down: true });
+    assert_eq!(reply, Reply::BrokerHeartbeat { is_fenced: true, should_shut_down: true, lease_ms: -1 });
     cluster.join(1);
     assert!(cluster.image.topics().get("t").unwrap().iter().all(|(_, p)| p.leader == 1 && *p.isr == [1]));
 }
@@ -188,7 +188,7 @@ fn a_broker_that_goes_hands_over_what_others_can_lead_first() {
     cluster.create(topic("two", 2, 2)).unwrap();
     let epoch = cluster.image.brokers().get(1).unwrap().epoch;
     let reply = cluster.beat(1, epoch, false, true);
-    assert_eq!(reply, Reply::BrokerHeartbeat { is_fenced: false, should_shut_down: false });
+    assert_eq!(reply, Reply::BrokerHeartbeat { is_fenced: false, should_shut_down: false, lease_ms: -1 });
     let led = |cluster: &Cluster, name: &str| {
         cluster.image.topics().get(name).unwrap().iter().filter(|(_, p)| p.leader == 1).count()
     };
@@ -196,13 +196,13 @@ fn a_broker_that_goes_hands_over_what_others_can_lead_first() {
     assert!(!cluster.image.is_active(1));
     // What only this one has cannot be handed over. The other has to know that it leads.
     let reply = cluster.beat(1, epoch, false, true);
-    assert_eq!(reply, Reply::BrokerHeartbeat { is_fenced: false, should_shut_down: false });
+    assert_eq!(reply, Reply::BrokerHeartbeat { is_fenced: false, should_shut_down: false, lease_ms: -1 });
     cluster.unfence(2);
     let reply = cluster.beat(1, epoch, false, true);
-    assert_eq!(reply, Reply::BrokerHeartbeat { is_fenced: true, should_shut_down: true });
+    assert_eq!(reply, Reply::BrokerHeartbeat { is_fenced: true, should_shut_down: true, lease_ms: -1 });
     assert_eq!(led(&cluster, "one"), 0);
     let again = cluster.beat(1, epoch, false, true);
-    assert_eq!(again, Reply::BrokerHeartbeat { is_fenced: true, should_shut_down: true });
+    assert_eq!(again, Reply::BrokerHeartbeat { is_fenced: true, should_shut_down: true, lease_ms: -1 });
 }
 
 #[test]

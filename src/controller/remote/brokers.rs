@@ -140,5 +140,5 @@ pub fn heartbeat_request(beat: &BrokerHeartbeat) -> BrokerHeartbeatRequest {
 pub fn heartbeat_reply(response: &BrokerHeartbeatResponse) -> Result<Reply, ApiError> {
     outcome(response.error_code, None)?;
     let (is_fenced, should_shut_down) = (response.is_fenced, response.should_shut_down);
-    Ok(Reply::BrokerHeartbeat { is_fenced, should_shut_down })
+    Ok(Reply::BrokerHeartbeat { is_fenced, should_shut_down, lease_ms: response.lease_ms })
 }

@@ -24,7 +24,7 @@ use crate::types::{ErrorCode, Offset};
 
 /// Heartbeats wait behind nothing. An answer that takes longer is worth another attempt, perhaps elsewhere.
 const HEARTBEATS: Terms =
-    Terms { lane: "heartbeat", is_idempotent: true, answer_max: Duration::from_millis(1000) };
+    Terms { lane: "heartbeat", is_idempotent: true, answer_max: Duration::from_millis(500) };
 /// Changes of in-sync replicas. The epochs in them make a second time harmless.
 const ISR: Terms = Terms { lane: "isr", is_idempotent: true, answer_max: Duration::from_secs(5) };
 /// What else a broker asks for itself: a registration is the same as long as its incarnation is, and producer ids that

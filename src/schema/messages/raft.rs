@@ -51,13 +51,14 @@ message! {
 }
 
 message! {
-    /// The answer to [`RaftVoteRequest`].
+    /// The answer to [`RaftVoteRequest`]. `silent_ms`: for how long at least this voter has taken nothing from any leader.
     RaftVoteResponse [0] flexible [0+] {
         error_code: i16, [0+];
         directory_id: Uuid, [0+];
         granted: bool, [0+];
         vote: RaftVote, [0+];
         last_entry: RaftLogId, [0+];
+        silent_ms: i64, [0+];
     }
 }
 
