@@ -89,6 +89,13 @@ impl LogStore {
         state.voters.get(&id).map(|voter| voter.directory).filter(|directory| !directory.is_nil())
     }
 
+    /// Where the newest set of voters says that one of them listens.
+    pub(super) fn place_of(&self, id: NodeId) -> Option<(Arc<str>, u16)> {
+        let state = self.shared.vote.lock();
+        let (_, host, port) = state.voters.get(&id)?.endpoints.first()?;
+        Some((host.as_str().into(), *port))
+    }
+
     /// The newest snapshot on disk: its last entry, and the offset after it.
     pub(super) fn snapshot(&self) -> Option<(LogId, Offset)> {
         self.shared.vote.lock().snapshot

@@ -43,6 +43,8 @@ use super::types::{
 const VERSION: i16 = 0;
 /// Bytes of a snapshot in one message.
 pub(super) const PIECE_BYTES: usize = 1 << 20;
+/// What has to be on a disk before it is answered, entries or a vote, is given so long at least.
+const DISK_MAX: Duration = Duration::from_secs(1);
 /// A voter's silence counts no longer than this, a day: no lease is as long.
 const SILENT_MS_MAX: i64 = 86_400_000;
 
@@ -196,7 +198,9 @@ impl Peer {
 
     fn place(&self) -> Option<client::Peer> {
         let configured = self.links.configured.get(&self.target.0).cloned();
-        let (host, port) = configured.or_else(|| {
+        // openraft keeps a way when a set of voters comes that differs only in what it says of them.
+        let named = || self.links.log.place_of(self.target.0);
+        let (host, port) = configured.or_else(named).or_else(|| {
             self.voter.endpoints.first().map(|(_, host, port)| (Arc::from(host.as_str()), *port))
         })?;
         Some(client::Peer { host, port, lane: self.lane })
@@ -205,18 +209,18 @@ impl Peer {
     async fn call<R: Request>(
         &self,
         request: &R,
-        option: &RPCOption,
+        patience: Duration,
         action: RPCTypes,
     ) -> Result<R::Response, RPCError<TypeConfig>> {
         let place = self.place().ok_or_else(|| unreachable("the voter has no endpoint"))?;
-        let deadline = Instant::now() + option.soft_ttl();
+        let deadline = Instant::now() + patience;
         self.links.pool.call(&place, VERSION, request, deadline).await.map_err(|error| match error {
             CallError::Unreachable(why) => unreachable(why),
             CallError::TimedOut => RPCError::Timeout(Timeout {
                 action,
                 id: RaftId(self.links.me),
                 target: self.target,
-                timeout: option.soft_ttl(),
+                timeout: patience,
             }),
             CallError::Lost(_) | CallError::Malformed(_) | CallError::Encode(_) => {
                 RPCError::Network(NetworkError::from_string(error))
@@ -255,7 +259,8 @@ impl Peer {
             vote: vote_to_wire(&rpc.vote),
             last_entry: log_id_to_wire(rpc.last_log_id.as_ref()),
         };
-        let response = self.call(&request, option, RPCTypes::Vote).await?;
+        let patience = option.soft_ttl().max(DISK_MAX);
+        let response = self.call(&request, patience, RPCTypes::Vote).await?;
         self.accepted(response.error_code, response.directory_id)?;
         let vote = vote_from_wire(&response.vote).map_err(no_sense)?;
         let last = messages::log_id_from_wire(&response.last_entry).map_err(no_sense)?;
@@ -299,7 +304,7 @@ impl Peer {
             request.position = sent as i64;
             request.data = bytes.slice(sent..bytes.len().min(sent + PIECE_BYTES));
             sent += request.data.len();
-            let response = self.call(&request, option, RPCTypes::InstallSnapshot).await?;
+            let response = self.call(&request, option.soft_ttl(), RPCTypes::InstallSnapshot).await?;
             self.accepted(response.error_code, response.directory_id)?;
             let theirs = vote_from_wire(&response.vote).map_err(no_sense)?;
             if sent == bytes.len() || theirs.leader_id.term > vote.leader_id.term {
@@ -334,7 +339,9 @@ impl RaftNetworkV2<TypeConfig> for Peer {
         let sent = self.links.clock.now();
         let last_of_log = self.links.log.with_log(|log| log.last_log_id());
         let last_sent = rpc.entries.last().map(|entry| entry.log_id).or(rpc.prev_log_id);
-        let response = self.call(&request, &option, RPCTypes::AppendEntries).await?;
+        let least = if rpc.entries.is_empty() { Duration::ZERO } else { DISK_MAX };
+        let patience = option.soft_ttl().max(least);
+        let response = self.call(&request, patience, RPCTypes::AppendEntries).await?;
         self.accepted(response.error_code, response.directory_id)?;
         let response = messages::append_response(&response).map_err(no_sense)?;
         match response {
@@ -388,7 +395,7 @@ impl RaftNetworkV2<TypeConfig> for Peer {
             vote: vote_to_wire(rpc.from_leader()),
             last_entry: log_id_to_wire(rpc.last_log_id()),
         };
-        let response = self.call(&request, &option, RPCTypes::TransferLeader).await?;
+        let response = self.call(&request, option.soft_ttl(), RPCTypes::TransferLeader).await?;
         self.accepted(response.error_code, response.directory_id)?;
         use super::types::TransferError;
         Ok(match messages::transfer_response(&response).map_err(no_sense)? {
