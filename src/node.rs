@@ -16,6 +16,7 @@ mod quorum_part;
 #[cfg(test)]
 #[path = "node/fixture_test.rs"]
 mod test_node;
+mod voter_life;
 
 use std::io;
 use std::sync::Arc;
@@ -147,9 +148,11 @@ impl Node {
             guard_limits: guard::Limits::default(),
             refusals: RateLimit::new(REFUSALS_PER_SECOND),
         });
+        dynamic_config::follow_throttled_rates(env, changes.clone(), &replicas);
         let limits = dynamic_config::connection_limits(env, changes, &config).await;
         let reception = Reception::new(env, &broker, limits);
         reception.open_vital(to_controller);
+        voter_life::begin(&vital, setup, &quorum)?;
         if config.is_controller {
             let registration = quorum_part::controller_registration(env, setup, &features);
             let register = quorum_part::register_controller(controller.clone(), registration);

@@ -13,7 +13,7 @@ use super::cluster::{
     AddRaftVoter, AllocateProducerIds, AlterPartition, AlterReplicaLogDirs, ApiVersions, BrokerHeartbeat,
     BrokerRegistration, ControllerRegistration, DescribeCluster, DescribeLogDirs, DescribeQuorum, Envelope,
     FetchSnapshot, RaftAppendEntries, RaftSnapshot, RaftTransferLeader, RaftVote, RemoveRaftVoter,
-    UnregisterBroker, UpdateFeatures, UpdateRaftVoter,
+    UnregisterBroker, UnregisterController, UpdateFeatures, UpdateRaftVoter,
 };
 use super::configs::{AlterConfigs, DescribeConfigs, IncrementalAlterConfigs, ListConfigResources};
 use super::data::{
@@ -111,6 +111,7 @@ pub static APIS: &[Entry] = &[
     entry::<AddRaftVoter>(),
     entry::<RemoveRaftVoter>(),
     entry::<UpdateRaftVoter>(),
+    entry::<UnregisterController>(),
 ];
 
 /// Calls of ours between the nodes of a cluster, in the order of their keys. They are in no ApiVersions.
@@ -133,7 +134,6 @@ pub static NOT_SERVED: &[(&[i16], &str)] = &[
     (&[73], "replicas do not move between log directories yet"),
     (&[71, 72], "client metrics are not collected yet"),
     (&[76, 77, 78, 79, 83, 84, 85, 86, 87, 90, 91, 92], "share groups are not served yet"),
-    (&[94], "controllers are not unregistered yet"),
     (&[88, 89, 93], "streams groups are not served yet"),
 ];
 

@@ -180,6 +180,14 @@ impl Layers {
         }
     }
 
+    /// A rate that brokers only have dynamically (see [`broker::DYNAMIC_ONLY`]), of this broker or of all; `None` if neither
+    /// has it.
+    pub fn dynamic_rate(&self, key: &str) -> Option<i64> {
+        debug_assert!(broker::DYNAMIC_ONLY.contains(&key), "{key} is in the file");
+        let own = self.broker.get(key).or_else(|| self.cluster.get(key))?;
+        own.trim().parse().ok().filter(|rate| *rate >= 0)
+    }
+
     /// True if a broker key is switched on now; false for a key that is no switch.
     pub fn boolean(&self, key: &str) -> bool {
         broker::property(key).is_some_and(|property| self.broker_value(property) == Value::Boolean(true))

@@ -26,4 +26,4 @@ pub use endpoint::{Endpoint, SecurityProtocol};
 pub use layers::{Entry, Layers, Props, Source, Synonym};
 pub use property::{ConfigError, Property, Secret};
 pub use setup::{LogDirectory, Setup};
-pub use topic::{CompressionType, Durability, TimestampType, TopicConfig};
+pub use topic::{CompressionType, Durability, ThrottledReplicas, TimestampType, TopicConfig};

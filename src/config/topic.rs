@@ -11,7 +11,6 @@ use crate::types::Ms;
 
 const DLQ: &str = "share groups have no dead-letter queues yet";
 const TIERED: &str = "tiered storage is not there yet";
-const REPLICATION: &str = "replication quotas are not there yet";
 
 properties! {
     /// Every key of the resource type TOPIC, ordered by name.
@@ -42,15 +41,13 @@ properties! {
     /// Syncs the log when its oldest record not yet on stable storage is this old.
     "flush.ms", Long, Is("9223372036854775807"), AtLeast(0), Medium, ClusterWide;
     /// Replicas whose fetching is held to the follower's replication quota.
-    "follower.replication.throttled.replicas", List, Is(""), ThrottledReplicas, Medium, ClusterWide,
-        ignored: REPLICATION;
+    "follower.replication.throttled.replicas", List, Is(""), ThrottledReplicas, Medium, ClusterWide;
     /// Bytes of log between two entries of the offset index.
     "index.interval.bytes", Int, Is("4096"), AtLeast(0), Medium, ClusterWide;
     /// Segment size without the usual lower bound, for tests.
     "internal.segment.bytes", Int, Null, Any, Medium, ClusterWide, internal;
     /// Replicas whose serving of followers is held to the leader's replication quota.
-    "leader.replication.throttled.replicas", List, Is(""), ThrottledReplicas, Medium, ClusterWide,
-        ignored: REPLICATION;
+    "leader.replication.throttled.replicas", List, Is(""), ThrottledReplicas, Medium, ClusterWide;
     /// Bytes of a tiered partition kept on local disk; -2 means `retention.bytes`.
     "local.retention.bytes", Long, Is("-2"), AtLeast(-2), Medium, ClusterWide, ignored: TIERED;
     /// How long data of a tiered partition is kept on local disk; -2 means `retention.ms`.

@@ -104,6 +104,8 @@ pub enum Command {
     RegisterBroker(BrokerRegistration),
     /// Forgets a broker.
     UnregisterBroker(NodeId),
+    /// Forgets the registration of a controller.
+    UnregisterController(NodeId),
     /// Registers a controller (KIP-919).
     RegisterController(ControllerRegistration),
     /// A broker's heartbeat that wants something changed.

@@ -72,13 +72,13 @@ fn soon() -> Instant {
 }
 
 impl Node {
-    async fn join(&self) -> i64 {
+    fn registration(&self) -> BrokerRegistration {
         let features = vec![crate::metadata::FeatureRange {
             name: METADATA_VERSION.into(),
             min: 7,
             max: METADATA_VERSION_MAX,
         }];
-        let wanted = BrokerRegistration {
+        BrokerRegistration {
             id: 1,
             cluster_id: "c".into(),
             incarnation: self.env.seeds.rng().uuid(),
@@ -92,7 +92,11 @@ impl Node {
             rack: None,
             log_dirs: vec![Uuid::from_u128(4711)],
             previous_epoch: -1,
-        };
+        }
+    }
+
+    async fn join(&self) -> i64 {
+        let wanted = self.registration();
         let epoch = registration::register_broker(&self.controller, wanted, soon()).await.unwrap();
         let offset = self.quorum.image().offset();
         assert!(registration::unfence(&self.controller, 1, epoch, offset, soon()).await.unwrap());
@@ -269,4 +273,73 @@ fn decisions_about_brokers_among_a_hundred_thousand_partitions() {
             began.elapsed() - decided
         );
     }
+}
+
+/// What a controller takes for many partitions: to make them, to elect when a broker dies, to start again. Prints the
+/// figures; linear is the promise.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement; wants an optimised build"]
+async fn a_controller_of_many_partitions() {
+    const PER_TOPIC: i32 = 1000;
+    // The most first: those that follow live in the memory that it has left.
+    for partitions in [100_000, 50_000, 10_000] {
+        let dir = tempfile::tempdir().unwrap();
+        let node = start_node(dir.path()).await;
+        let mut epochs = Vec::new();
+        for id in 1..=3 {
+            let wanted = BrokerRegistration {
+                id,
+                log_dirs: vec![Uuid::from_u128(4711 + id as u128)],
+                ..node.registration()
+            };
+            let epoch = registration::register_broker(&node.controller, wanted, soon()).await.unwrap();
+            let offset = node.quorum.image().offset();
+            assert!(registration::unfence(&node.controller, id, epoch, offset, soon()).await.unwrap());
+            epochs.push(epoch);
+        }
+        let before = memory_bytes();
+        let began = Instant::now();
+        for topic in 0..partitions / PER_TOPIC {
+            let topics = vec![NewTopic {
+                name: format!("t{topic}"),
+                partitions: PER_TOPIC,
+                replication_factor: 3,
+                ..NewTopic::default()
+            }];
+            let command = Command::CreateTopics { topics, validate_only: false };
+            let Ok(Reply::CreateTopics(made)) = node.controller.submit(command, soon()).await else {
+                panic!()
+            };
+            assert!(made[0].1.is_ok());
+        }
+        let created = began.elapsed();
+        let bytes = memory_bytes().saturating_sub(before) / partitions as u64;
+        let began = Instant::now();
+        let fence = Command::FenceBroker { broker: 2, epoch: epochs[1] };
+        assert_eq!(node.controller.submit(fence, soon()).await, Ok(Reply::Done));
+        let elected = began.elapsed();
+        let image = node.quorum.image();
+        assert!(image.topics().iter().all(|t| t.iter().all(|(_, p)| p.leader != 2 && p.leader >= 0)));
+        node.quorum.snapshot().await.unwrap();
+        node.stop().await;
+        let began = Instant::now();
+        let node = start_node(dir.path()).await;
+        node.quorum.publisher().wait_for(image.offset()).await;
+        assert_eq!(node.quorum.image().topics().partition_count(), partitions as usize);
+        println!(
+            "{partitions} partitions: made in {created:?}, leaders elected in {elected:?}, started again in {:?}, \
+             {bytes} bytes of memory each",
+            began.elapsed()
+        );
+        node.stop().await;
+    }
+}
+
+/// What this process has in memory.
+#[allow(clippy::disallowed_methods)] // The system's word on this very process.
+fn memory_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+    let kib = line.and_then(|line| line.split_whitespace().nth(1)).and_then(|kib| kib.parse::<u64>().ok());
+    kib.unwrap_or(0) * 1024
 }

@@ -13,7 +13,7 @@ use crate::config::{BrokerConfig, Layers};
 use crate::env::Env;
 use crate::metadata::ConfigResource;
 use crate::quorum::Publisher;
-use crate::replica::{PartitionSettings, SettingsOf};
+use crate::replica::{PartitionSettings, ReplicaManager, SettingsOf, UNLIMITED_RATE};
 use crate::server::{ConnectionLimits, Most};
 use crate::types::NodeId;
 
@@ -43,6 +43,28 @@ pub(super) fn subscribe(
         }
     }));
     changes
+}
+
+/// The rates at which replicas may catch up (KIP-73), which follow the configuration for as long as the node runs.
+pub(super) fn follow_throttled_rates(
+    env: &Env,
+    mut layers: watch::Receiver<Arc<Layers>>,
+    replicas: &Arc<ReplicaManager>,
+) {
+    let replicas = Arc::clone(replicas);
+    env.tasks.spawn("replication rates", async move {
+        loop {
+            let now = layers.borrow_and_update().clone();
+            let rate = |key: &str| now.dynamic_rate(key).unwrap_or(UNLIMITED_RATE);
+            replicas.set_throttled_rates(
+                rate("leader.replication.throttled.rate"),
+                rate("follower.replication.throttled.rate"),
+            );
+            if layers.changed().await.is_err() {
+                return;
+            }
+        }
+    });
 }
 
 /// Limits of connections that follow the configuration for as long as the node runs.

@@ -129,12 +129,17 @@ pub(super) fn way_to_controller(
 ) -> Result<ActiveController, NodeError> {
     let config = &setup.config;
     let local = config.is_controller.then(|| start_controller(env, setup, quorum, features)).transpose()?;
-    let voters = config.controller_quorum_voters.iter().map(|v| (v.host.clone(), v.port));
+    let remote = (!config.is_alone()).then(|| to_controller(env, setup, quorum)).transpose()?;
+    Ok(ActiveController::new(local, quorum.clone(), remote))
+}
+
+/// The way to the active controller over connections of its own.
+pub(super) fn to_controller(env: &Env, setup: &Setup, quorum: &Quorum) -> Result<ToController, NodeError> {
+    let voters = setup.config.controller_quorum_voters.iter().map(|v| (v.host.clone(), v.port));
     let places = voters.chain(bootstrap_servers(setup)?).map(|(host, port)| (host.into(), port)).collect();
     let of = quorum.clone();
     let named = Arc::new(move || of.leader_endpoint().map(|(_, host, port)| (host, port)));
-    let remote = (!config.is_alone()).then(|| ToController::new(env, pool(env, config), named, places));
-    Ok(ActiveController::new(local, quorum.clone(), remote))
+    Ok(ToController::new(env, pool(env, &setup.config), named, places))
 }
 
 /// Makes the controller of this node known (KIP-919), for as long as it takes.

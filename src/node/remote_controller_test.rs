@@ -211,6 +211,13 @@ fn what_a_broker_asks_is_done_by_the_controller_of_another_process() {
             features: vec![FeatureRange { name: "f".into(), min: 0, max: 1 }],
         };
         registration::register_controller(&remote.controller, own, soon()).await.unwrap();
+        assert!(remote.quorum.image().controllers().get(ID).is_some());
+        assert_eq!(remote.submit(Command::UnregisterController(ID)).await, Ok(Reply::Done));
+        assert!(remote.quorum.image().controllers().get(ID).is_none());
+        let refused = remote.submit(Command::UnregisterController(ID)).await;
+        assert!(
+            matches!(refused, Err(ControllerError::Refused(e)) if e.code == ErrorCode::ControllerIdNotRegistered)
+        );
 
         // And gone it is, whatever only it could lead.
         assert!(registration::shut_down(&remote.controller, ID, epoch, epoch, soon()).await.unwrap());

@@ -116,6 +116,13 @@ impl Quorum {
         part.change(ChangeMembers::SetNodes(BTreeMap::from([(RaftId(id), voter)])), deadline).await
     }
 
+    /// True if this node has a vote, with the directory that it has.
+    pub fn has_vote(&self) -> bool {
+        let (id, directory) = (self.identity.node_id, self.identity.directory_id);
+        let Some(part) = self.voter().filter(|part| part.is_voter(id)) else { return false };
+        part.member(id).is_some_and(|voter| voter.directory.is_nil() || voter.directory == directory)
+    }
+
     /// The leader's part, and what keeps other changes of the voters away for as long as this one takes.
     fn begin_change(&self) -> Result<(&VoterPart, MutexGuard<'_, ()>), VoterChangeError> {
         let part = self.leads().map_err(|_| VoterChangeError::NotLeader)?;

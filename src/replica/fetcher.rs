@@ -124,6 +124,7 @@ impl Fetchers {
     /// Sees to it that `partition` is fetched from whom `registration` names, or from nobody.
     pub(super) fn assign(&self, partition: &Arc<Partition>, registration: &Registration) {
         let key = (partition.topic_id(), partition.index());
+        partition.set_follows_in_sync(registration.isr.contains(&self.shared.node_id));
         let (leader, epoch) = (registration.leader, registration.leader_epoch);
         let follows = leader != self.shared.node_id && leader != NO_LEADER;
         let mut state = self.state.lock();
@@ -252,10 +253,12 @@ impl Fetcher {
     /// Waits until there is something to do.
     async fn rest(&self) {
         let unsettled = self.unsettled.iter().filter_map(|key| self.followed.get(key));
-        let due = unsettled.filter_map(|f| match f.following.next(self.shared.now()) {
+        let now = self.shared.now();
+        let due = unsettled.filter_map(|f| match f.following.next(now) {
             Next::WaitUntil(at) => Some(at),
             Next::AwaitMetadata | Next::Offline => None,
-            Next::Fetch { .. } | Next::EpochEnd { .. } | Next::Bounds => Some(Ms::MIN),
+            Next::Fetch { .. } => Some(f.partition.is_held_back_for().map_or(Ms::MIN, |ms| now + ms)),
+            Next::EpochEnd { .. } | Next::Bounds => Some(Ms::MIN),
         });
         let told = self.inbox.wake.notified();
         match due.min() {
@@ -307,6 +310,11 @@ impl Fetcher {
             let Some(Followed { partition, following }) = self.followed.get(&key) else { continue };
             let leader_epoch = following.leader_epoch();
             let from = match following.next(now) {
+                // Its time comes: too much has been fetched for replicas that are held back.
+                Next::Fetch { .. } if partition.is_held_back_for().is_some() => {
+                    still_unsettled.insert(key);
+                    None
+                }
                 Next::Fetch { offset, last_fetched_epoch } => {
                     partition.fetched_bounds(leader_epoch).map(|(log_start, synced)| FetchedFrom {
                         topic_id: key.0,
@@ -444,6 +452,7 @@ impl Fetcher {
                     high_watermark: fetched.high_watermark,
                     log_start: fetched.log_start,
                 };
+                partition.took_from_leader(fetched.records.len());
                 partition.take(epoch, took, self.clock.now())
             }
             (Todo::Truncate(to), _) => {

@@ -27,6 +27,7 @@ mod settings;
 mod shared;
 mod sync_notices;
 mod syncer;
+mod throttle;
 mod upkeep;
 
 pub use alter_partition::{AlterPartition, IsrChange};
@@ -48,3 +49,4 @@ pub use remote_leader::{FollowerIdentity, remote_endpoints};
 pub use roles::SettingsOf;
 pub use session_shards::ShardedSessions;
 pub use settings::PartitionSettings;
+pub use throttle::UNLIMITED as UNLIMITED_RATE;

@@ -6,6 +6,7 @@
 //! `fsync` a replica counts with what it has synced; with `replicated`, with what it has appended, as Kafka has it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use parking_lot::{Mutex, MutexGuard};
@@ -211,6 +212,8 @@ pub struct Partition {
     topic_id: TopicId,
     index: PartitionIndex,
     pub(super) settings: ArcSwap<PartitionSettings>,
+    /// True while this broker follows and is in sync, as the metadata has it.
+    follows_in_sync: AtomicBool,
     /// Tells those who wait until every replica has deleted records of each fetch of a follower.
     pub(super) starts: Notify,
     pub(super) state: Mutex<State>,
@@ -287,7 +290,18 @@ impl Partition {
         };
         let settings = ArcSwap::from_pointee(settings);
         let (starts, state) = (Notify::new(), Mutex::new(state));
-        Arc::new(Partition { shared, topic, topic_id, index, settings, starts, state })
+        let follows_in_sync = AtomicBool::new(false);
+        Arc::new(Partition { shared, topic, topic_id, index, settings, follows_in_sync, starts, state })
+    }
+
+    /// Whether this broker follows in sync.
+    pub(super) fn follows_in_sync(&self) -> bool {
+        self.follows_in_sync.load(Ordering::Relaxed)
+    }
+
+    /// What the metadata says of that.
+    pub(super) fn set_follows_in_sync(&self, is_in_sync: bool) {
+        self.follows_in_sync.store(is_in_sync, Ordering::Relaxed);
     }
 
     /// A fetch gave up waiting here.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::config::{CompressionType, Durability, TimestampType, TopicConfig};
+use crate::config::{CompressionType, Durability, ThrottledReplicas, TimestampType, TopicConfig};
 use crate::storage::validate::{self, ValidateConfig};
 use crate::storage::{CleanupPolicy, LogConfig};
 use crate::wire::compress::{Codec, Compression};
@@ -22,6 +22,10 @@ pub struct PartitionSettings {
     pub durability: Durability,
     /// How many replicas must be in sync for an acks=all append.
     pub min_insync_replicas: usize,
+    /// Replicas that are held back where they lead (KIP-73).
+    pub leader_throttled: Arc<ThrottledReplicas>,
+    /// Replicas that are held back where they follow.
+    pub follower_throttled: Arc<ThrottledReplicas>,
 }
 
 impl From<&TopicConfig> for PartitionSettings {
@@ -46,6 +50,8 @@ impl From<&TopicConfig> for PartitionSettings {
             log: Arc::new(log),
             durability: config.acks_all_durability,
             min_insync_replicas: config.min_insync_replicas.max(1) as usize,
+            leader_throttled: Arc::new(config.leader_replication_throttled_replicas.clone()),
+            follower_throttled: Arc::new(config.follower_replication_throttled_replicas.clone()),
         }
     }
 }

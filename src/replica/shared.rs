@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::alter_partition::IsrChanges;
 use super::lease::Lease;
 use super::syncer::Syncer;
+use super::throttle::Throttles;
 use crate::metadata::Brokers;
 use crate::types::{BrokerEpoch, Ms, NodeId};
 
@@ -24,6 +25,8 @@ pub(super) struct Shared {
     pub(super) brokers: ArcSwap<Brokers>,
     /// For how long this broker may act as a leader.
     pub(super) lease: Lease,
+    /// How fast replicas may catch up.
+    pub(super) throttles: Throttles,
     lag_ms_max: AtomicI64,
     started: Instant,
 }
@@ -36,6 +39,7 @@ impl Shared {
             isr_changes: Arc::default(),
             brokers: ArcSwap::from_pointee(Brokers::default()),
             lease: Lease::unlimited(),
+            throttles: Throttles::default(),
             lag_ms_max: AtomicI64::new(LAG_MS_MAX),
             started: Instant::now(),
         })

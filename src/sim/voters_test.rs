@@ -70,6 +70,11 @@ impl Member {
         Member { env, net, arguments }
     }
 
+    fn with(mut self, overrides: &[&str]) -> Member {
+        self.arguments.overrides.extend(overrides.iter().map(|&text| text.to_owned()));
+        self
+    }
+
     fn setup(&self) -> Setup {
         prepare(&self.env, &self.arguments, &Environment::new()).unwrap()
     }
@@ -186,5 +191,28 @@ fn a_cluster_grows_from_one_controller_to_three_and_shrinks() {
             assert!(Instant::now() < deadline);
             sleep(Duration::from_millis(10)).await;
         }
+    });
+}
+
+async fn until_voters(member: &Member, voters: &[NodeId]) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while quorum(member).await.1 != voters {
+        assert!(Instant::now() < deadline, "{voters:?}");
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[test]
+fn controllers_join_by_themselves() {
+    let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        let net = SimNet::new(Rng::new(4), 5);
+        let joins = "controller.quorum.auto.join.enable=true";
+        let [one, two, three] = [1, 2, 3].map(|id| Member::new(id, &net).with(&[joins]));
+        one.format_standalone();
+        let _first = Node::start(&one.env, &one.setup()).await.unwrap();
+        let _second = Node::start(&two.env, &two.setup()).await.unwrap();
+        let _third = Node::start(&three.env, &three.setup()).await.unwrap();
+        until_voters(&one, &[1, 2, 3]).await;
     });
 }

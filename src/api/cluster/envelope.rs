@@ -16,7 +16,8 @@ use crate::wire::header::RequestHeader;
 
 /// What Kafka's brokers pass on, as far as it is an API of controllers: topics, ACLs, configurations, delegation tokens,
 /// elections, reassignments, quotas, SCRAM credentials, the quorum and its voters, features, brokers that are gone.
-const FORWARDABLE: &[i16] = &[19, 20, 30, 31, 33, 37, 38, 39, 40, 43, 44, 45, 46, 49, 51, 55, 57, 64, 80, 81];
+const FORWARDABLE: &[i16] =
+    &[19, 20, 30, 31, 33, 37, 38, 39, 40, 43, 44, 45, 46, 49, 51, 55, 57, 64, 80, 81, 94];
 /// The length before an answer, which an Envelope's content does not have.
 const LENGTH_BYTES: usize = 4;
 

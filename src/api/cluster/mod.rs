@@ -17,6 +17,7 @@ mod raft;
 mod raft_voters;
 mod remove_raft_voter;
 mod unregister_broker;
+mod unregister_controller;
 mod update_features;
 mod update_raft_voter;
 
@@ -36,5 +37,6 @@ pub use fetch_snapshot::FetchSnapshot;
 pub use raft::{RaftAppendEntries, RaftSnapshot, RaftTransferLeader, RaftVote};
 pub use remove_raft_voter::RemoveRaftVoter;
 pub use unregister_broker::UnregisterBroker;
+pub use unregister_controller::UnregisterController;
 pub use update_features::UpdateFeatures;
 pub use update_raft_voter::UpdateRaftVoter;

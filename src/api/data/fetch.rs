@@ -218,13 +218,18 @@ impl Pass {
         let mut left = self.bytes_max;
         let rack = self.rack.as_deref();
         for target in &self.targets {
+            let held_back = match (&target.found, self.follower) {
+                (Ok(partition), Some((node, _))) => partition.holds_back(node),
+                _ => false,
+            };
+            let room = if held_back { 0 } else { left };
             let read = match &target.found {
                 Err(error) => PartitionRead::failed(*error),
                 Ok(partition) => partition.read(&Read {
                     offset: target.wanted.fetch_offset,
-                    bytes_max: (target.wanted.max_bytes.max(0) as u32).min(left),
+                    bytes_max: (target.wanted.max_bytes.max(0) as u32).min(room),
                     // The first records are sent however large their batch is, or a fetch could never get past it.
-                    whole_batch: result.bytes == 0,
+                    whole_batch: result.bytes == 0 && !held_back,
                     isolation: self.isolation,
                     current_leader_epoch: target.wanted.current_leader_epoch,
                     last_fetched_epoch: target.wanted.last_fetched_epoch,
@@ -241,6 +246,9 @@ impl Pass {
                 }),
             };
             let bytes = read.records_len();
+            if let (Ok(partition), Some(_)) = (&target.found, self.follower) {
+                partition.sent_to_follower(bytes);
+            }
             left = left.saturating_sub(bytes);
             result.bytes += i64::from(bytes);
             // A follower that waits is told at once of records that were deleted.

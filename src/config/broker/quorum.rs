@@ -23,7 +23,7 @@ properties! {
     "controller.quorum.append.linger.ms", Int, Is("25"), AtLeast(0), Medium, ReadOnly,
         ignored: "metadata is written at once; what arrives during a write shares the next one";
     /// Whether a controller joins the voters by itself.
-    "controller.quorum.auto.join.enable", Boolean, Is("false"), Any, Low, ReadOnly, ignored: CONTROLLERS;
+    "controller.quorum.auto.join.enable", Boolean, Is("false"), Any, Low, ReadOnly;
     /// Addresses where the controllers can be found.
     "controller.quorum.bootstrap.servers", List, Is(""), Any, High, ReadOnly;
     /// Longest rest between elections.

@@ -95,6 +95,7 @@ pub struct BrokerConfig {
     // Quorum.
     /// Empty where the voters are dynamic (KIP-853).
     pub controller_quorum_voters: Vec<Voter>,
+    pub controller_quorum_auto_join: bool,
     pub controller_quorum_bootstrap_servers: Vec<String>,
     pub controller_quorum_election_timeout_ms: Ms,
     pub controller_quorum_fetch_timeout_ms: Ms,
@@ -251,6 +252,7 @@ impl BrokerConfig {
             num_recovery_threads_per_data_dir: v.size("num.recovery.threads.per.data.dir"),
             server_max_startup_time_ms: v.long("server.max.startup.time.ms"),
             controller_quorum_voters,
+            controller_quorum_auto_join: v.boolean("controller.quorum.auto.join.enable"),
             controller_quorum_bootstrap_servers: v.list("controller.quorum.bootstrap.servers"),
             controller_quorum_election_timeout_ms: v.int("controller.quorum.election.timeout.ms").into(),
             controller_quorum_fetch_timeout_ms: v.int("controller.quorum.fetch.timeout.ms").into(),

@@ -8,7 +8,7 @@ use crate::metadata::{Broker, Endpoint, FeatureRange, NO_LEADER, Partition};
 use crate::schema::metadata::{
     BrokerEndpoint, BrokerFeature, BrokerRegistrationChangeRecord, ControllerEndpoint, ControllerFeature,
     MetadataRecord, PartitionChangeRecord, RegisterBrokerRecord, RegisterControllerRecord,
-    UnregisterBrokerRecord,
+    UnregisterBrokerRecord, UnregisterControllerRecord,
 };
 use crate::types::{BrokerEpoch, ErrorCode, NodeId};
 
@@ -164,6 +164,15 @@ pub(super) fn register_controller(
         end_points: wanted.endpoints.iter().map(endpoint).collect(),
         features: wanted.features.iter().map(feature).collect(),
     };
+    Ok(Decision { records: vec![record.into()], reply: Reply::Done })
+}
+
+pub(super) fn unregister_controller(facts: &Facts<'_>, id: NodeId) -> Result<Decision, ApiError> {
+    if facts.image.controllers().get(id).is_none() {
+        let message = format!("Controller ID {id} is not currently registered");
+        return Err(ApiError::new(ErrorCode::ControllerIdNotRegistered, message));
+    }
+    let record = UnregisterControllerRecord { controller_id: id };
     Ok(Decision { records: vec![record.into()], reply: Reply::Done })
 }
 

@@ -105,6 +105,7 @@ pub fn decide(facts: &Facts<'_>, command: &Command, rng: &mut Rng) -> Result<Dec
         Command::AllocateProducerIds { broker, epoch } => producer_ids::allocate(facts, *broker, *epoch),
         Command::RegisterBroker(registration) => brokers::register(facts, registration),
         Command::UnregisterBroker(id) => brokers::unregister(facts, *id),
+        Command::UnregisterController(id) => brokers::unregister_controller(facts, *id),
         Command::RegisterController(registration) => brokers::register_controller(facts, registration),
         Command::BrokerHeartbeat(heartbeat) => brokers::heartbeat(facts, heartbeat),
         Command::FenceBroker { broker, epoch } => brokers::fence(facts, *broker, *epoch),

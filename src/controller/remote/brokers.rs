@@ -10,12 +10,15 @@ use crate::schema::api::{
     AllocateProducerIdsRequest, AllocateProducerIdsResponse, BrokerHeartbeatRequest, BrokerHeartbeatResponse,
     BrokerRegistrationRequest, BrokerRegistrationResponse, ControllerRegistrationRequest,
     ControllerRegistrationResponse, UnregisterBrokerRequest, UnregisterBrokerResponse,
-    broker_registration_request, controller_registration_request,
+    UnregisterControllerRequest, UnregisterControllerResponse, broker_registration_request,
+    controller_registration_request,
 };
 use crate::types::{BrokerEpoch, NodeId};
 
 /// The version that UnregisterBroker is asked in.
 pub const UNREGISTER_VERSION: i16 = 0;
+/// The version that UnregisterController is asked in.
+pub const UNREGISTER_CONTROLLER_VERSION: i16 = 0;
 /// The version that AllocateProducerIds is asked in.
 pub const ALLOCATE_VERSION: i16 = 0;
 /// The version that BrokerRegistration is asked in.
@@ -36,6 +39,20 @@ pub fn unregister_request(id: NodeId) -> UnregisterBrokerRequest {
 ///
 /// What the answer says.
 pub fn unregister_reply(response: UnregisterBrokerResponse) -> Result<Reply, ApiError> {
+    outcome(response.error_code, response.error_message).map(|()| Reply::Done)
+}
+
+/// UnregisterController as a broker passes it on.
+pub fn unregister_controller_request(controller_id: NodeId) -> UnregisterControllerRequest {
+    UnregisterControllerRequest { controller_id }
+}
+
+/// Back from the answer.
+///
+/// # Errors
+///
+/// What the answer says.
+pub fn unregister_controller_reply(response: UnregisterControllerResponse) -> Result<Reply, ApiError> {
     outcome(response.error_code, response.error_message).map(|()| Reply::Done)
 }
 

@@ -96,6 +96,12 @@ pub(super) async fn submit(
             let (response, offset) = forward(to, asker, version, &request, again, deadline).await?;
             Ok((brokers::unregister_reply(response)?, offset))
         }
+        Command::UnregisterController(id) => {
+            let request = brokers::unregister_controller_request(*id);
+            let version = brokers::UNREGISTER_CONTROLLER_VERSION;
+            let (response, offset) = forward(to, asker, version, &request, false, deadline).await?;
+            Ok((brokers::unregister_controller_reply(response)?, offset))
+        }
         Command::AllocateProducerIds { broker, epoch } => {
             let request = brokers::allocate_request(*broker, *epoch);
             let version = brokers::ALLOCATE_VERSION;
