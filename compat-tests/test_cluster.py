@@ -44,6 +44,23 @@ def produce(cluster, topic, values, **config):
     return offsets
 
 
+def until_another_leads(cluster, topic, leader):
+    """Asks the other nodes until one of them is told to lead. -> seconds that took; what a client adds by its own waits is not in it"""
+    began = time.monotonic()
+    others = [node for node in cluster.nodes if node is not leader]
+    admin = AdminClient({"bootstrap.servers": ",".join(node.bootstrap for node in others), "socket.timeout.ms": 500, "log_level": 0})
+
+    def another():
+        try:
+            leads = admin.list_topics(topic, 0.5).topics[topic].partitions[0].leader
+        except KafkaException:
+            return False
+        return leads > 0 and cluster.node(leads) is not leader
+
+    until("another leads", another, 20)
+    return time.monotonic() - began
+
+
 def test_a_topic_is_on_three_nodes_and_every_node_knows_it_at_once(whole, name):
     for number, node in enumerate(whole.nodes):
         topic = f"{name}-{number}"
@@ -61,6 +78,7 @@ def test_a_killed_leader_is_replaced_and_nothing_is_lost(whole, name):
     topic, load = under_load(whole, name)
     leader = whole.leader(topic)
     leader.kill()
+    print(f"another leads after {until_another_leads(whole, topic, leader):.2f} s")
     load.goes_on()
     print(f"longest time without an acknowledgement: {load.gap:.2f} s")
     leader.start()
@@ -76,6 +94,7 @@ def test_a_paused_leader_does_not_acknowledge_what_it_may_not(whole, name):
     leader = whole.leader(topic)
     leader.signal(signal.SIGSTOP)
     try:
+        print(f"another leads after {until_another_leads(whole, topic, leader):.2f} s")
         load.goes_on()
     finally:
         leader.signal(signal.SIGCONT)
