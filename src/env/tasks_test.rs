@@ -37,8 +37,8 @@ fn what_is_vital_goes_on_while_every_other_thread_is_busy() {
     let (main, vital) = (runtime(), runtime());
     let threads = Threads { main: main.handle().clone(), vital: vital.handle().clone() };
     let tasks = Tasks::os_on(threads);
-    let (busy, is_busy) = std::sync::mpsc::channel();
-    let (end, ends) = std::sync::mpsc::channel::<()>();
+    let (busy, is_busy) = std::sync::mpsc::sync_channel(1);
+    let (end, ends) = std::sync::mpsc::sync_channel::<()>(1);
     tasks.spawn("busy", async move {
         busy.send(()).unwrap();
         // Holds its thread up, as a write to a slow disk does.
