@@ -13,6 +13,8 @@ pub struct Liveness {
     sessions: BTreeMap<NodeId, Session>,
     /// Brokers that shut down, with the offset of the metadata log at which they have given everything away.
     leaving: BTreeMap<NodeId, Offset>,
+    /// Brokers that are fenced and heard, with the offset of the metadata log that each has to know before it may lead again.
+    news: BTreeMap<NodeId, Offset>,
     /// `broker.session.timeout.ms`.
     timeout: Ms,
 }
@@ -30,7 +32,7 @@ struct Session {
 impl Liveness {
     /// Nobody was heard yet. `timeout` is `broker.session.timeout.ms`.
     pub fn new(timeout: Ms) -> Liveness {
-        Liveness { sessions: BTreeMap::new(), leaving: BTreeMap::new(), timeout }
+        Liveness { sessions: BTreeMap::new(), leaving: BTreeMap::new(), news: BTreeMap::new(), timeout }
     }
 
     /// What a command that was decided says of who is alive. `me` is the broker that runs beside this controller, `image`
@@ -39,10 +41,20 @@ impl Liveness {
         match (command, reply) {
             (Command::RegisterBroker(wanted), Reply::RegisterBroker(epoch)) => {
                 self.heard(wanted.id, *epoch, now, wanted.id == me);
+                // A process that is new leads nothing by what an earlier one knew.
+                self.news.insert(wanted.id, *epoch);
             }
-            (Command::BrokerHeartbeat(beat), Reply::BrokerHeartbeat { should_shut_down: false, .. }) => {
+            (
+                Command::BrokerHeartbeat(beat),
+                Reply::BrokerHeartbeat { should_shut_down: false, is_fenced, .. },
+            ) => {
                 self.heard(beat.id, beat.epoch, now, beat.id == me);
                 self.applied(beat.id, beat.current_offset);
+                if *is_fenced {
+                    self.news.entry(beat.id).or_insert(image.offset());
+                } else {
+                    self.news.remove(&beat.id);
+                }
                 let broker = image.brokers().get(beat.id);
                 if broker.is_some_and(|broker| broker.in_controlled_shutdown && !broker.fenced) {
                     self.leaves_at(beat.id, image.offset());
@@ -92,10 +104,17 @@ impl Liveness {
         self.sessions.iter().all(|(id, s)| s.is_local || s.applied >= offset || !image.is_active(*id))
     }
 
+    /// The offset of the metadata log that a fenced broker has to know before it may lead again: it includes who leads in
+    /// its stead. `None` if it was not heard since it was fenced, as far as this controller knows.
+    pub fn news_for(&self, broker: NodeId) -> Option<Offset> {
+        self.news.get(&broker).copied()
+    }
+
     /// A broker is no longer expected to be heard.
     pub fn forget(&mut self, broker: NodeId) {
         self.sessions.remove(&broker);
         self.leaving.remove(&broker);
+        self.news.remove(&broker);
     }
 
     /// True if the broker was heard within its session.

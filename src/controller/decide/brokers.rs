@@ -212,8 +212,7 @@ pub(super) fn heartbeat(facts: &Facts<'_>, beat: &BrokerHeartbeat) -> Result<Dec
     } else if beat.want_fence && !broker.fenced {
         records.extend(fence_records(facts, broker));
         is_fenced = true;
-    } else if !beat.want_fence && broker.fenced && beat.current_offset >= beat.epoch {
-        // It knows the cluster up to its own registration at least.
+    } else if !beat.want_fence && broker.fenced && knows_the_news(facts, beat) {
         let change = BrokerRegistrationChangeRecord {
             broker_id: beat.id,
             broker_epoch: beat.epoch,
@@ -226,6 +225,12 @@ pub(super) fn heartbeat(facts: &Facts<'_>, beat: &BrokerHeartbeat) -> Result<Dec
         is_fenced = false;
     }
     Ok(Decision { records, reply: Reply::BrokerHeartbeat { is_fenced, should_shut_down, lease_ms: -1 } })
+}
+
+/// True if a fenced broker knows what was decided while it was: its own registration at least, and who leads what it
+/// led. With an older image it would take itself for the leader still, and the lease that it gets would bear it out.
+fn knows_the_news(facts: &Facts<'_>, beat: &BrokerHeartbeat) -> bool {
+    beat.current_offset >= facts.live.news_for(beat.id).unwrap_or(facts.image.offset())
 }
 
 pub(super) fn fence(facts: &Facts<'_>, id: NodeId, epoch: BrokerEpoch) -> Result<Decision, ApiError> {

@@ -182,6 +182,23 @@ fn the_only_broker_may_leave() {
 }
 
 #[test]
+fn a_fenced_broker_does_not_lead_again_before_it_knows_who_leads_in_its_stead() {
+    let mut cluster = Cluster::new(2);
+    cluster.create_on(&[1, 2]);
+    let fenced = |reply| matches!(reply, Reply::BrokerHeartbeat { is_fenced: true, .. });
+    let before = cluster.image.offset();
+    cluster.fence(1);
+    assert_eq!(cluster.partition().leader, 2);
+    assert!(fenced(cluster.beat_knowing(1, before)), "it believes that it leads");
+    let news = cluster.image.offset();
+    assert!(fenced(cluster.beat_knowing(1, news - 1)));
+    // What comes after that is none of its business: a busy log would keep it out for ever.
+    cluster.create(topic("u", 1, 1)).unwrap();
+    assert!(cluster.image.offset() > news);
+    assert!(!fenced(cluster.beat_knowing(1, news)));
+}
+
+#[test]
 fn a_broker_that_goes_hands_over_what_others_can_lead_first() {
     let mut cluster = Cluster::new(2);
     cluster.create(topic("one", 2, 1)).unwrap();

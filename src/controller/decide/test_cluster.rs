@@ -149,6 +149,13 @@ impl Cluster {
         self.run(Command::BrokerHeartbeat(beat)).unwrap()
     }
 
+    /// A broker is heard that knows the cluster up to `current_offset`.
+    pub(super) fn beat_knowing(&mut self, id: NodeId, current_offset: i64) -> Reply {
+        let epoch = self.epoch(id);
+        let beat = BrokerHeartbeat { id, epoch, current_offset, want_fence: false, want_shut_down: false };
+        self.run(Command::BrokerHeartbeat(beat)).unwrap()
+    }
+
     /// A broker's session ends, if it has one.
     pub(super) fn fence(&mut self, id: NodeId) {
         self.live.forget(id);
