@@ -29,6 +29,7 @@ use broker_life::{BrokerLife, Circumstances};
 use isr_changes::IsrChanges;
 use listeners::{Bound, Reception};
 
+use crate::api::transactions::in_process;
 use crate::api::{Broker, ProducerIdStock, RateLimit};
 use crate::client::{ConnectionSettings, Pool, ToBrokers};
 use crate::config::{BrokerConfig, Endpoint, Layers, Setup};
@@ -139,6 +140,7 @@ impl Node {
             replicas: Arc::clone(&replicas),
             groups: coordinators::start_groups(env, &config),
             transactions: coordinators::start_transactions(env, &config),
+            txn_verifier: coordinators::txn_verifier(env, &config, brokers.clone(), publisher.shared()),
             brokers,
             fetch_sessions: ShardedSessions::new(
                 config.max_incremental_fetch_session_cache_slots,
@@ -149,6 +151,7 @@ impl Node {
             refusals: RateLimit::new(REFUSALS_PER_SECOND),
         });
         dynamic_config::follow_throttled_rates(env, changes.clone(), &replicas);
+        broker.txn_verifier.coordinate_here(in_process(&broker));
         let limits = dynamic_config::connection_limits(env, changes, &config).await;
         let reception = Reception::new(env, &broker, limits);
         reception.open_vital(to_controller);
@@ -351,6 +354,10 @@ mod clients_gone;
 #[cfg(test)]
 #[path = "node/topic_again_test.rs"]
 mod topic_again;
+
+#[cfg(test)]
+#[path = "node/transactions_test.rs"]
+mod transactions;
 
 #[cfg(test)]
 #[path = "node/strays_test.rs"]

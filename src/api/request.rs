@@ -12,6 +12,7 @@ use super::On;
 use super::producer_ids::ProducerIdStock;
 use super::rate_limit::RateLimit;
 use super::signs_of_life::SignOfLife;
+use super::transactions::TxnVerifier;
 use crate::client::ToBrokers;
 use crate::config::{BrokerConfig, Layers};
 use crate::controller::{ActiveController, Asker};
@@ -136,6 +137,8 @@ pub struct Broker {
     pub transactions: Arc<Coordinator<TxnShard>>,
     /// The way to other brokers.
     pub brokers: ToBrokers,
+    /// Asks the coordinators of transactions on behalf of producers.
+    pub txn_verifier: TxnVerifier,
     /// Incremental fetch sessions.
     pub fetch_sessions: ShardedSessions,
     /// Producer ids in stock.

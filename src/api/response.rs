@@ -27,6 +27,11 @@ impl Response {
         Response { parts: SmallVec::from_buf([Part::Bytes(frame)]), is_last: false }
     }
 
+    /// No answer at all: for who wants none, where that is known only after a wait.
+    pub fn nothing() -> Response {
+        Response { parts: SmallVec::new() }
+    }
+
     /// An answer of several pieces, in order; the first begins with the length of all.
     pub fn from_parts(parts: SmallVec<[Part; 1]>) -> Response {
         Response { parts, is_last: false }

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use super::runtime::{AppendError, PartitionLog, ReadError};
 use crate::env::net::BoxFuture;
 use crate::env::{Clock, Tasks};
-use crate::replica::{Acks, Append, Partition, ProduceWaitSlot};
+use crate::replica::{self, Acks, Append, Partition, ProduceWaitSlot, TxnEnd, Verification};
 use crate::storage::validate::AppendOrigin;
 use crate::types::{ErrorCode, LeaderEpoch, Offset};
 use crate::wire::batch::batches;
@@ -31,28 +31,50 @@ impl LedPartition {
     ) -> Arc<LedPartition> {
         Arc::new(LedPartition { partition, epoch, clock, tasks })
     }
-}
 
-impl PartitionLog for LedPartition {
-    fn append(&self, batch: Vec<u8>) -> Result<Offset, AppendError> {
-        if self.partition.leader_epoch() != Some(self.epoch) {
-            return Err(AppendError::NotLeader);
-        }
-        let append =
-            Append { acks: Acks::All, origin: AppendOrigin::Coordinator, now: self.clock.now(), index: 0 };
-        // The runtime follows the high watermark by itself.
-        let mut nobody_waits = ProduceWaitSlot::default();
-        let appended = self.partition.append(&batch, &append, &mut nobody_waits);
-        appended.map(|appended| appended.last_offset).map_err(|refused| match refused.code {
+    /// What a refused append means to a coordinator.
+    fn refused(&self, refused: replica::AppendError) -> AppendError {
+        match refused.code {
             ErrorCode::NotEnoughReplicas => AppendError::NotEnoughReplicas,
             ErrorCode::MessageTooLarge | ErrorCode::RecordListTooLarge => AppendError::TooLarge,
             ErrorCode::NotLeaderOrFollower | ErrorCode::UnknownTopicOrPartition => AppendError::NotLeader,
+            code @ (ErrorCode::InvalidTxnState
+            | ErrorCode::InvalidProducerEpoch
+            | ErrorCode::TransactionCoordinatorFenced) => AppendError::Producer(code),
             // A log that its disk has no room for is led on; one whose disk failed is not.
             ErrorCode::KafkaStorageError if self.partition.leader_epoch() == Some(self.epoch) => {
                 AppendError::Full
             }
             other => AppendError::Storage(refused.message.unwrap_or_else(|| other.to_string())),
-        })
+        }
+    }
+}
+
+impl PartitionLog for LedPartition {
+    fn append(&self, batch: Vec<u8>, verification: Verification) -> Result<Offset, AppendError> {
+        if self.partition.leader_epoch() != Some(self.epoch) {
+            return Err(AppendError::NotLeader);
+        }
+        let append = Append {
+            acks: Acks::All,
+            origin: AppendOrigin::Coordinator,
+            now: self.clock.now(),
+            index: 0,
+            verification,
+        };
+        // The runtime follows the high watermark by itself.
+        let mut nobody_waits = ProduceWaitSlot::default();
+        let appended = self.partition.append(&batch, &append, &mut nobody_waits);
+        appended.map(|appended| appended.last_offset).map_err(|refused| self.refused(refused))
+    }
+
+    fn append_marker(&self, end: &TxnEnd) -> Result<Offset, AppendError> {
+        if self.partition.leader_epoch() != Some(self.epoch) {
+            return Err(AppendError::NotLeader);
+        }
+        let mut nobody_waits = ProduceWaitSlot::default();
+        let appended = self.partition.append_marker(end, self.clock.now(), 0, &mut nobody_waits);
+        appended.map(|appended| appended.last_offset).map_err(|refused| self.refused(refused))
     }
 
     fn high_watermark(&self) -> watch::Receiver<Offset> {

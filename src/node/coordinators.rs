@@ -3,7 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
+
 use crate::api::Broker;
+use crate::api::transactions::{TxnVerifier, over_the_network};
+use crate::client::ToBrokers;
 use crate::config::BrokerConfig;
 use crate::coordinator::group::assign::Assignor;
 use crate::coordinator::group::config::{ConsumerConfigs, GroupConfigs, MigrationPolicy, Millis};
@@ -25,6 +29,9 @@ const QUEUE: usize = 4096;
 const TXN_WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long to wait before a failed load is tried again.
 const LOAD_RETRY: Duration = Duration::from_millis(500);
+
+/// How long the answer of a transaction's coordinator may take: `request.timeout.ms` of Kafka's brokers.
+const VERIFICATION_MAX: Duration = Duration::from_secs(30);
 
 /// The group coordinator, which leads nothing yet.
 pub(super) fn start_groups(env: &Env, config: &BrokerConfig) -> Arc<Coordinator<GroupShard>> {
@@ -89,6 +96,17 @@ fn consumer_configs(config: &BrokerConfig) -> ConsumerConfigs {
         migration: policy.unwrap_or(MigrationPolicy::Bidirectional),
         regex_refresh_ms: config.group_consumer_regex_refresh_interval_ms,
     }
+}
+
+/// The way to the coordinators of transactions, for those who write to partitions.
+pub(super) fn txn_verifier(
+    env: &Env,
+    config: &BrokerConfig,
+    brokers: ToBrokers,
+    image: Arc<ArcSwap<MetadataImage>>,
+) -> TxnVerifier {
+    let ask = over_the_network(brokers, VERIFICATION_MAX);
+    TxnVerifier::new(config.node_id, image, env.tasks.clone(), ask)
 }
 
 /// Follows the leadership of the topics of coordinators. Subscribes after the replicas, whose partitions it takes up.

@@ -6,7 +6,7 @@ use crate::config::broker;
 use crate::config::property::Update;
 use crate::node::Node;
 use crate::node::test_node::{on_a_node, soon};
-use crate::replica::{Acks, Append, ProduceWaitSlot};
+use crate::replica::{Acks, Append, ProduceWaitSlot, Verification};
 use crate::schema::api::IncrementalAlterConfigsRequest;
 use crate::schema::api::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use crate::sim::client::Client;
@@ -23,6 +23,8 @@ enum Shows {
     Connections,
     /// In what is kept of producers; has a test of its own.
     Producers,
+    /// In what coordinators of transactions are asked; has a test of its own.
+    Verification,
     /// At the next start, for it is used in starts alone.
     NextStart,
     /// In elections, which the controller holds; has a test of its own.
@@ -80,6 +82,7 @@ const TABLE: &[(&str, &str, Shows)] = &[
     ("num.recovery.threads.per.data.dir", "3", Shows::NextStart),
     ("num.replica.fetchers", "2", Shows::NextStart),
     ("producer.id.expiration.ms", "1000", Shows::Producers),
+    ("transaction.partition.verification.enable", "false", Shows::Verification),
     ("unclean.leader.election.enable", "true", Shows::Elections),
 ];
 
@@ -116,9 +119,12 @@ fn seen(node: &Node, shows: Shows) -> String {
             format!("{:?}", node.broker.replicas.partition("t", 0).expect("the partition").settings())
         }
         Shows::Connections => format!("{:?}", node.reception.limits.most()),
-        Shows::Producers | Shows::NextStart | Shows::Elections | Shows::Compaction | Shows::Refused => {
-            String::new()
-        }
+        Shows::Producers
+        | Shows::Verification
+        | Shows::NextStart
+        | Shows::Elections
+        | Shows::Compaction
+        | Shows::Refused => String::new(),
     }
 }
 
@@ -180,8 +186,13 @@ fn producers_are_forgotten_after_the_time_that_holds_now() {
         let partition = node.broker.replicas.partition("t", 0).expect("the partition");
         let mut batch = BatchBuilder::new(0).producer(77, 0, 0);
         batch.append(node.env.clock.now(), None, Some(b"x"));
-        let append =
-            Append { acks: Acks::Leader, origin: AppendOrigin::Client, now: node.env.clock.now(), index: 0 };
+        let append = Append {
+            acks: Acks::Leader,
+            origin: AppendOrigin::Client,
+            now: node.env.clock.now(),
+            index: 0,
+            verification: Verification::default(),
+        };
         let mut nobody = ProduceWaitSlot::default();
         partition.append(&batch.finish(), &append, &mut nobody).expect("appended");
         let producers = || partition.producers().expect("led here").len();

@@ -19,7 +19,7 @@ use crate::metadata::{MetadataDelta, MetadataImage};
 use crate::node::Node;
 use crate::replica::{
     Acks, Append, FetcherSettings, FollowerIdentity, PartitionSettings, ProduceWaitSlot, ReplicaManager,
-    remote_endpoints,
+    Verification, remote_endpoints,
 };
 use crate::schema::api::fetch_request::{FetchPartition, FetchTopic};
 use crate::schema::api::produce_request::{PartitionProduceData, TopicProduceData};
@@ -122,7 +122,13 @@ impl Follower {
 async fn append_to_all(node: &Node, topic: &str) -> Duration {
     let mut batch = BatchBuilder::new(0);
     batch.append(1_700_000_000_000, None, Some(b"value"));
-    let append = Append { acks: Acks::All, origin: AppendOrigin::Client, now: 1_700_000_000_000, index: 0 };
+    let append = Append {
+        acks: Acks::All,
+        origin: AppendOrigin::Client,
+        now: 1_700_000_000_000,
+        index: 0,
+        verification: Verification::default(),
+    };
     let began = Instant::now();
     let mut wait = ProduceWaitSlot::default();
     let partition = node.broker.replicas.partition(topic, 0).expect("the partition");

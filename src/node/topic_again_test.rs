@@ -6,7 +6,7 @@ use super::test_node::on_a_node;
 use crate::env::Disk as _;
 use crate::metadata::snapshot::partition_record;
 use crate::metadata::{MetadataDelta, MetadataImage};
-use crate::replica::{Acks, Append, Isolation, Partition, ProduceWaitSlot, Read};
+use crate::replica::{Acks, Append, Isolation, Partition, ProduceWaitSlot, Read, Verification};
 use crate::schema::metadata::{MetadataRecord, RemoveTopicRecord, TopicRecord};
 use crate::storage::validate::AppendOrigin;
 use crate::wire::records::BatchBuilder;
@@ -17,7 +17,13 @@ const FILES_ARE_GONE: std::time::Duration = std::time::Duration::from_secs(120);
 fn append(partition: &Arc<Partition>, value: &[u8]) -> i64 {
     let mut builder = BatchBuilder::new(0);
     builder.append(1_000, None, Some(value));
-    let append = Append { acks: Acks::Leader, origin: AppendOrigin::Client, now: 1_000, index: 0 };
+    let append = Append {
+        acks: Acks::Leader,
+        origin: AppendOrigin::Client,
+        now: 1_000,
+        index: 0,
+        verification: Verification::default(),
+    };
     let batch = builder.finish();
     partition.append(&batch, &append, &mut ProduceWaitSlot::default()).expect("appended").first_offset
 }

@@ -28,6 +28,7 @@ mod shared;
 mod sync_notices;
 mod syncer;
 mod throttle;
+mod transactions;
 mod upkeep;
 
 pub use alter_partition::{AlterPartition, IsrChange};
@@ -42,6 +43,7 @@ pub use lease::Lease;
 pub use manager::{ReplicaManager, TopicReplicas};
 pub use partition::{
     Acks, Append, AppendError, Appended, FollowerRead, Isolation, Partition, PartitionRead, Read,
+    Verification,
 };
 pub use purgatory::{FetchWaiter, ProduceWait, ProduceWaitSlot};
 pub use queries::{Deleted, OffsetAt, OffsetQuery};
@@ -50,3 +52,4 @@ pub use roles::SettingsOf;
 pub use session_shards::ShardedSessions;
 pub use settings::PartitionSettings;
 pub use throttle::UNLIMITED as UNLIMITED_RATE;
+pub use transactions::{TxnBegin, TxnEnd};

@@ -19,8 +19,9 @@ use super::shared::Shared;
 use super::sync_notices::SyncNotices;
 use crate::config::topic::Durability;
 use crate::metadata::Partition as Registration;
+use crate::storage::producer_state::VerificationGuard;
 use crate::storage::validate::{AppendOrigin, ValidateError, validate};
-use crate::storage::{self, AppendBy, FileSlice, Log, ReadError, StorageError};
+use crate::storage::{self, AppendBy, AppendInfo, FileSlice, Log, ReadError, StorageError};
 use crate::types::{
     BrokerEpoch, Bug, ErrorCode, LeaderEpoch, Ms, NodeId, Offset, PartitionIndex, ProducerId, TopicId,
     TopicName,
@@ -75,6 +76,17 @@ pub struct Append {
     pub now: Ms,
     /// The partition's place in its produce, for [`ProduceWaitSlot`].
     pub index: usize,
+    /// Whether a transaction's first batch must have been verified, and by what it was (KIP-890).
+    pub verification: Verification,
+}
+
+/// How far it is known that a transactional batch is part of a transaction.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Verification {
+    /// `transaction.partition.verification.enable`.
+    pub is_required: bool,
+    /// What [`Partition::begin_verification`] gave, once the coordinator has said yes.
+    pub guard: Option<VerificationGuard>,
 }
 
 /// What an append has done.
@@ -361,32 +373,47 @@ impl Partition {
         {
             leader.check_before_append(&rules)?;
         }
-        let by = AppendBy { origin: append.origin, leader_epoch: epoch, guard: None, verify: false };
+        let Verification { is_required: verify, guard } = append.verification;
+        let by = AppendBy { origin: append.origin, leader_epoch: epoch, guard, verify };
         let info = match state.log().append_as_leader(records, &mut plan, by, append.now) {
             Ok(info) => info,
             Err(e) => return Err(self.refused(&mut state, e)),
         };
+        Ok(self.after_append(state, &settings, &info, append.acks, append.now, append.index, wait))
+    }
+
+    /// Draws the conclusions from an append of this leader, with what `acks` calls for added to `wait` under `index`.
+    pub(super) fn after_append(
+        self: &Arc<Self>,
+        mut state: MutexGuard<'_, State>,
+        settings: &PartitionSettings,
+        info: &AppendInfo,
+        acks: Acks,
+        now: Ms,
+        index: usize,
+        wait: &mut ProduceWaitSlot,
+    ) -> Appended {
         let end = info.last_offset + 1;
         state.unseen_bytes += info.bytes as i64;
         state.follower_fetches.arrived(info.bytes as i64);
         if settings.durability == Durability::Replicated && state.is_alone() {
-            self.advance(&mut state, &rules);
+            self.advance(&mut state, &self.rules(settings));
         }
-        if append.acks == Acks::All && state.high_watermark < end {
-            state.produces.add(end, append.index, wait.get());
+        if acks == Acks::All && state.high_watermark < end {
+            state.produces.add(end, index, wait.get());
         }
-        let flush_is_due = settings.log.flush_messages < i64::MAX && state.log().sync_due(append.now);
-        if flush_is_due && append.acks != Acks::None && state.log().synced_end_offset() < end {
-            state.flushes.add(end, append.index, wait.get());
+        let flush_is_due = settings.log.flush_messages < i64::MAX && state.log().sync_due(now);
+        if flush_is_due && acks != Acks::None && state.log().synced_end_offset() < end {
+            state.flushes.add(end, index, wait.get());
         }
         let sync = (flush_is_due || settings.durability == Durability::Fsync) && state.is_dirty();
         self.unlock(state, sync);
-        Ok(Appended {
+        Appended {
             first_offset: info.first_offset,
             last_offset: info.last_offset,
             log_append_time: info.append_time.unwrap_or(-1),
             log_start_offset: info.log_start_offset,
-        })
+        }
     }
 
     /// Syncs what is appended, and lets through what has waited for it. Blocks; the syncer calls it.
@@ -687,7 +714,7 @@ impl Partition {
     }
 
     /// What an error of the log means to the client; takes the partition offline where it must.
-    fn refused(&self, state: &mut State, error: storage::AppendError) -> AppendError {
+    pub(super) fn refused(&self, state: &mut State, error: storage::AppendError) -> AppendError {
         let code = match &error {
             storage::AppendError::Producer(e) => e.code(),
             storage::AppendError::TooLarge { .. } => ErrorCode::RecordListTooLarge,
@@ -771,7 +798,11 @@ impl State {
             Isolation::ReadUncommitted => Ok(self.high_watermark),
             Isolation::ReadCommitted => {
                 let high_watermark = self.high_watermark;
-                self.log().last_stable_offset(high_watermark).map_err(|fault| fault_code(&fault))
+                let log = self.log();
+                let settled = log.settle(high_watermark);
+                settled
+                    .and_then(|()| log.last_stable_offset(high_watermark))
+                    .map_err(|fault| fault_code(&fault))
             }
         }
     }
@@ -824,10 +855,13 @@ impl State {
         };
         match self.log().read(read.offset, read.bytes_max, end, read.whole_batch) {
             Ok(outcome) => {
-                found.records = outcome.slice;
                 if read.isolation == Isolation::ReadCommitted && read.follower.is_none() {
-                    found.aborted = Some(Vec::new());
+                    match self.aborted_in(read.offset, &outcome, end) {
+                        Ok(aborted) => found.aborted = Some(aborted),
+                        Err(fault) => return PartitionRead::failed(fault_code(&fault)),
+                    }
                 }
+                found.records = outcome.slice;
                 found
             }
             Err(ReadError::OffsetOutOfRange { .. }) => PartitionRead::failed(ErrorCode::OffsetOutOfRange),
@@ -892,12 +926,18 @@ impl State {
             return;
         }
         self.high_watermark = to;
-        self.log().on_high_watermark(to);
+        let settled = self.settle_transactions();
         self.produces.passed(to, failed);
         if let Some(watch) = &self.watch {
             watch.send_replace(to);
         }
-        self.fetches.arrived(std::mem::take(&mut self.unseen_bytes));
+        let bytes = std::mem::take(&mut self.unseen_bytes);
+        if settled {
+            // Readers of committed records may have waited at far more than the marker's bytes.
+            self.fetches.wake_all();
+        } else {
+            self.fetches.arrived(bytes);
+        }
     }
 
     fn end_waits(&mut self, error: ErrorCode) {

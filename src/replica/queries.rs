@@ -24,7 +24,7 @@ pub enum OffsetQuery {
     /// The log start offset.
     Earliest,
     /// The record with the largest timestamp (KIP-734).
-    MaxTimestamp,
+    MaxTimestamp(Isolation),
     /// The first record that is not older.
     AtOrAfter(Ms, Isolation),
 }
@@ -32,7 +32,7 @@ pub enum OffsetQuery {
 impl OffsetQuery {
     /// True if answering may have to read segments.
     pub fn reads_the_disk(self) -> bool {
-        matches!(self, OffsetQuery::MaxTimestamp | OffsetQuery::AtOrAfter(..))
+        matches!(self, OffsetQuery::MaxTimestamp(_) | OffsetQuery::AtOrAfter(..))
     }
 }
 
@@ -114,8 +114,10 @@ impl Partition {
                 let epoch = state.log().epoch_for_offset(offset).map_err(failed)?;
                 Some(OffsetAt { offset, timestamp: -1, leader_epoch: epoch.unwrap_or(-1) })
             }
-            OffsetQuery::MaxTimestamp => {
-                state.log().max_timestamp_offset().map_err(failed)?.map(OffsetAt::from)
+            OffsetQuery::MaxTimestamp(isolation) => {
+                let end = state.readable_end(isolation)?;
+                let found = state.log().max_timestamp_offset().map_err(failed)?;
+                found.filter(|at| at.offset < end).map(OffsetAt::from)
             }
             OffsetQuery::AtOrAfter(timestamp, isolation) => {
                 let end = state.readable_end(isolation)?;

@@ -14,7 +14,7 @@ use crate::replica::leader::Altered;
 use crate::replica::leader_endpoint::{BoundsAnswer, EpochEndAnswer, ReplicaSynced};
 use crate::replica::{
     Acks, Append, FetchWaiter, FollowerRead, Isolation, OffsetQuery, PartitionRead, PartitionSettings,
-    ProduceWaitSlot, Read,
+    ProduceWaitSlot, Read, Verification,
 };
 use crate::schema::metadata::{
     BrokerRegistrationChangeRecord, MetadataRecord, PartitionChangeRecord, PartitionRecord,
@@ -207,8 +207,13 @@ impl Cluster {
     fn append(&self, node: NodeId, value: &str, wait: &mut ProduceWaitSlot) -> Result<Offset, ErrorCode> {
         let mut batch = BatchBuilder::new(0);
         batch.append(1_700_000_000_000, None, Some(value.as_bytes()));
-        let append =
-            Append { acks: Acks::All, origin: AppendOrigin::Client, now: 1_700_000_000_000, index: 0 };
+        let append = Append {
+            acks: Acks::All,
+            origin: AppendOrigin::Client,
+            now: 1_700_000_000_000,
+            index: 0,
+            verification: Verification::default(),
+        };
         let appended = self.partition(node).append(&batch.finish(), &append, wait);
         appended.map(|appended| appended.first_offset).map_err(|refused| refused.code)
     }
@@ -714,7 +719,13 @@ async fn a_partition_that_is_new_does_not_wait_for_the_fetch_under_way() {
     let mut wait = ProduceWaitSlot::default();
     let mut batch = BatchBuilder::new(0);
     batch.append(1_700_000_000_000, None, Some(b"first"));
-    let append = Append { acks: Acks::All, origin: AppendOrigin::Client, now: 1_700_000_000_000, index: 0 };
+    let append = Append {
+        acks: Acks::All,
+        origin: AppendOrigin::Client,
+        now: 1_700_000_000_000,
+        index: 0,
+        verification: Verification::default(),
+    };
     new.append(&batch.finish(), &append, &mut wait).unwrap();
     let wait = wait.into_wait().expect("there are followers to wait for");
     tokio::time::timeout(DEADLINE, wait.done()).await.unwrap();
@@ -907,3 +918,6 @@ async fn a_change_of_one_partition_leaves_the_others_as_they_are() {
     drop((before, after, one, three));
     cluster.stop().await;
 }
+
+#[path = "transactions_test.rs"]
+mod transactions;

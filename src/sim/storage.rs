@@ -691,7 +691,10 @@ fn check_transactions(tp: &TopicPartition, log: &mut Log, model: &Model) -> Resu
     // All there is counts as replicated, also the markers that a restart has read.
     log.on_high_watermark(end);
     let stable = log.last_stable_offset(end)?;
-    ensure!(stable == open.unwrap_or(end), "{tp}: stable up to {stable}, open since {open:?}");
+    ensure!(
+        stable == open.map_or(end, |first| first.max(start)),
+        "{tp}: stable up to {stable}, open since {open:?}"
+    );
     Ok(())
 }
 

@@ -43,6 +43,14 @@ impl OffsetIndex {
         }
     }
 
+    /// The relative offset of the first entry at or behind `position`.
+    pub(super) fn first_from(&self, position: u32) -> std::io::Result<Option<u32>> {
+        match self.partition_point(|e| e.position < position)? {
+            n if n == self.len() => Ok(None),
+            n => Ok(Some(self.get(n)?.relative_offset)),
+        }
+    }
+
     /// True unless the entries are out of order or point behind `size`, the length of the segment.
     pub(super) fn is_sane(&self, size: u32) -> bool {
         self.last().is_none_or(|last| last.position < size)

@@ -493,11 +493,13 @@ impl ProducerState {
         self.producers.get(id).map(|entry| entry.last_timestamp)
     }
 
-    /// Forgets ended transactions whose marker is below the high watermark.
-    pub fn on_high_watermark(&mut self, high_watermark: Offset) {
-        if !self.unreplicated.is_empty() {
+    /// Forgets ended transactions whose marker is below the high watermark. True if there were any.
+    pub fn on_high_watermark(&mut self, high_watermark: Offset) -> bool {
+        let before = self.unreplicated.len();
+        if before > 0 {
             self.unreplicated.retain(|_, &mut last| last >= high_watermark);
         }
+        self.unreplicated.len() < before
     }
 
     /// The log begins at `start_offset` now. Producers are kept: retention must not make retries look new.

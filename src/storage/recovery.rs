@@ -726,6 +726,41 @@ fn replay_producers(log: &mut Log, recovered_from: Offset) -> Result<(), Storage
     Ok(())
 }
 
+/// Makes the index of aborted transactions of segment `i` anew. What a snapshot says of the producers before it, or else the
+/// segments before it, tells where its transactions began.
+pub(super) fn rebuild_aborted(log: &mut Log, i: usize) -> Result<(), StorageError> {
+    let files = Files { disk: &**log.dir.disk(), dir: &log.path };
+    let Some(base) = log.segments.get(i).map(|segment| segment.base) else { return Ok(()) };
+    tracing::info!(segment = %files.path(base, LOG).display(), "making the index of aborted transactions anew");
+    let mut state = ProducerState::new(log.segments.first_base().unwrap_or(base));
+    for at in snapshots(files)?.into_iter().rev().filter(|&at| at <= base) {
+        let path = files.path(at, SNAPSHOT);
+        let bytes =
+            read_file(files.disk, &path, SNAPSHOT_BYTES_MAX).map_err(|e| StorageError::io(&path, e))?;
+        if let Ok(found) = ProducerState::from_bytes(&bytes, at, 0, i64::MAX) {
+            state = found;
+            break;
+        }
+    }
+    let from = state.end_offset();
+    let interval = log.config.index_interval_bytes;
+    let first = log.segments.floor(from);
+    for (at, segment) in log.segments.iter_mut().enumerate().take(i + 1).skip(first) {
+        let begin = match from <= segment.base {
+            true => Some(0),
+            false => segment.find(files, from, interval)?.map(|batch| batch.position),
+        };
+        let mut ended = Vec::new();
+        if let Some(begin) = begin {
+            replay_segment(files, segment, begin, from..Offset::MAX, &mut state, &mut ended)?;
+        }
+        if at == i {
+            segment.set_aborted(files, ended)?;
+        }
+    }
+    Ok(())
+}
+
 fn write_snapshot(files: Files<'_>, state: &ProducerState) -> Result<(), StorageError> {
     let at = state.end_offset();
     let (path, content) = (files.path(at, SNAPSHOT), state.to_bytes());

@@ -274,9 +274,10 @@ impl Segment {
         Ok(())
     }
 
-    /// Adds an aborted transaction.
+    /// Adds an aborted transaction; those before it are loaded.
     pub(super) fn note_aborted(&mut self, files: Files<'_>, txn: AbortedTxn) -> Result<(), StorageError> {
-        let mut all = self.aborted(files)?.to_vec();
+        debug_assert!(self.aborted.is_some(), "whoever adds one has loaded them");
+        let mut all = self.aborted.take().unwrap_or_default();
         all.push(txn);
         let written = if self.aborted_unwritten {
             self.write_aborted(files, &all)
@@ -321,23 +322,25 @@ impl Segment {
         self.aborted_unsynced
     }
 
-    /// The aborted transactions whose markers are in this segment.
-    pub(super) fn aborted(&mut self, files: Files<'_>) -> Result<&[AbortedTxn], StorageError> {
+    /// Reads the index of aborted transactions. False if it is not there or broken: then it has to be made anew from the
+    /// log. A segment that was closed, here or by recovery, has one, even if it is empty; those of Kafka's that it leaves out
+    /// are made once.
+    pub(super) fn load_aborted(&mut self, files: Files<'_>) -> Result<bool, StorageError> {
         if self.aborted.is_none() {
             let path = files.path(self.base, TXN_INDEX);
-            let bytes = match read_file(files.disk, &path, TXN_INDEX_BYTES_MAX) {
-                Ok(bytes) => bytes,
-                Err(e) if e.kind() == io::ErrorKind::NotFound => Vec::new(),
+            self.aborted = match read_file(files.disk, &path, TXN_INDEX_BYTES_MAX) {
+                Ok(bytes) => AbortedTxn::decode_all(&bytes),
+                Err(e) if e.kind() == io::ErrorKind::NotFound => None,
                 Err(e) => return Err(StorageError::io(&path, e)),
             };
-            let all = AbortedTxn::decode_all(&bytes).ok_or_else(|| StorageError::Corrupt {
-                path,
-                position: 0,
-                why: "broken or unordered entries".to_owned(),
-            })?;
-            self.aborted = Some(all);
         }
-        Ok(self.aborted.as_deref().unwrap_or_default())
+        Ok(self.aborted.is_some())
+    }
+
+    /// The aborted transactions whose markers are in this segment, once they are loaded.
+    pub(super) fn aborted(&self) -> &[AbortedTxn] {
+        debug_assert!(self.aborted.is_some(), "whoever asks has loaded them");
+        self.aborted.as_deref().unwrap_or_default()
     }
 
     /// Replaces the index of aborted transactions.
@@ -345,8 +348,8 @@ impl Segment {
         let path = files.path(self.base, TXN_INDEX);
         if !all.is_empty() || files.disk.exists(&path) {
             self.aborted_unsynced = true;
-            self.write_aborted(files, &all)?;
         }
+        self.write_aborted(files, &all)?;
         self.aborted = Some(all);
         self.aborted_unwritten = false;
         Ok(())
@@ -614,6 +617,19 @@ impl Segment {
         Ok(None)
     }
 
+    /// The last offset of the first batch in the index that begins at `position` or behind it.
+    pub(super) fn indexed_from(
+        &mut self,
+        files: Files<'_>,
+        position: u32,
+        interval: u32,
+    ) -> Result<Option<Offset>, StorageError> {
+        self.load_indexes(files, interval)?;
+        let Some(indexes) = &self.indexes else { return Ok(None) };
+        let entry = indexes.offsets.first_from(position).at(&files.path(self.base, INDEX))?;
+        Ok(entry.map(|relative| self.base + i64::from(relative)))
+    }
+
     /// Where a batch begins that the index knows of, at or below `position`; 0 if it knows none.
     pub(super) fn position_before(
         &mut self,
@@ -676,9 +692,11 @@ impl Segment {
             self.first_timestamp = None;
         }
         let relative = (offset - self.base) as u32;
-        let aborted: Vec<AbortedTxn> =
-            self.aborted(files)?.iter().copied().filter(|txn| txn.last_offset < offset).collect();
-        self.set_aborted(files, aborted)?;
+        // Where it is not there it is made when it is asked for.
+        if self.load_aborted(files)? {
+            let left = self.aborted().iter().copied().filter(|txn| txn.last_offset < offset).collect();
+            self.set_aborted(files, left)?;
+        }
         let (index_path, time_path) = (files.path(self.base, INDEX), files.path(self.base, TIME_INDEX));
         if let Some(mut indexes) = self.indexes.take() {
             let keep = indexes.offsets.partition_point(|e| e.relative_offset < relative).at(&index_path)?;
@@ -704,6 +722,10 @@ impl Segment {
         if let (true, Some(all)) = (self.aborted_unwritten, &self.aborted) {
             self.write_aborted(files, all)?;
             (self.aborted_unwritten, self.aborted_unsynced) = (false, true);
+        }
+        if self.aborted.as_ref().is_some_and(Vec::is_empty) {
+            // That it is there says that nothing is missing. If a power loss takes it, it is made anew.
+            files.open(self.base, TXN_INDEX, OpenMode::Create)?;
         }
         let base = self.base;
         match &mut self.indexes {

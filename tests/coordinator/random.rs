@@ -218,6 +218,7 @@ fn take(machine: &mut Machine, clients: &mut Clients, op: Op) {
             let one = CommitPartition { index, offset: machine.now, leader_epoch: -1, metadata: "".into() };
             let topic = CommitTopic { name: "a".into(), id: TopicId::NIL, partitions: vec![one] };
             let command = Command::Commit(OffsetCommit {
+                producer: None,
                 group: group.into(),
                 generation,
                 member,

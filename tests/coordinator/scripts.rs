@@ -386,6 +386,7 @@ impl Script {
                 .collect(),
         });
         Command::Commit(OffsetCommit {
+            producer: None,
             group: w.plain[0].into(),
             generation: w.number("gen", -1) as i32,
             member: w.named.get("member").map_or_else(|| "".into(), |m| self.id(m)),

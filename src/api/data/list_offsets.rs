@@ -104,7 +104,7 @@ async fn look_up(
         special::LATEST if is_replica => OffsetQuery::LogEnd,
         special::LATEST => OffsetQuery::Latest(isolation),
         special::EARLIEST | special::EARLIEST_LOCAL => OffsetQuery::Earliest,
-        special::MAX_TIMESTAMP => OffsetQuery::MaxTimestamp,
+        special::MAX_TIMESTAMP => OffsetQuery::MaxTimestamp(isolation),
         // Nothing is in tiered storage.
         special::LATEST_TIERED | special::EARLIEST_PENDING_UPLOAD => return Ok(None),
         timestamp => OffsetQuery::AtOrAfter(timestamp, isolation),

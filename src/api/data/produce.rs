@@ -1,7 +1,8 @@
 //! Produce: batches of records into partitions.
 //!
 //! Appends happen while the request is begun, so that the produces of a connection enter the log in the order in which
-//! they came. Only waiting, for the disk or for followers, is left for later.
+//! they came. Only waiting, for the disk or for followers, is left for later. The first batch of a transaction is the
+//! exception: its coordinator is asked first, and what its producer sends next waits for that.
 
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use bytes::Bytes;
 use kafka_protocol::protocol::{Decodable, StrBytes};
 use tokio::time::Instant;
 
+use crate::api::transactions::{Looked, Verified, verify_produce};
 use crate::api::{Answer, On, RequestContext, Response, Served, Wait};
 use crate::replica::{Acks, Append, AppendError, ProduceWaitSlot};
 use crate::schema::api::produce_response::{
@@ -36,19 +38,54 @@ impl Served for Produce {
             Ok(request) => request,
             Err(e) => return Answer::Close(format!("the produce cannot be read: {e:#}")),
         };
-        let timeout = Duration::from_millis(request.timeout_ms.max(0) as u64);
-        let acks = request.acks;
+        match verify_produce(&cx, &request) {
+            Err(refused) => refuse(&cx, &request, refused),
+            Ok(Looked::Known(verified)) => Appending::begin(cx, request, verified).answer(),
+            Ok(Looked::ToAsk(to_verify)) => {
+                let answer = Box::pin(async move {
+                    let verified = to_verify.verify().await;
+                    match Appending::begin(cx, request, verified).answer() {
+                        Answer::Ready(response) => Some(response),
+                        Answer::Later { answer, .. } => answer.await,
+                        Answer::Nothing => Some(Response::nothing()),
+                        Answer::Close(why) => {
+                            tracing::debug!("a produce is not answered: {why}");
+                            None
+                        }
+                    }
+                });
+                // What the producer sends next comes behind this in the log, so it has to wait.
+                Answer::Later { answer, wait: Wait::Alone }
+            }
+        }
+    }
+}
+
+/// A produce whose batches are appended as far as they may be.
+struct Appending {
+    cx: RequestContext,
+    acks: i16,
+    timeout: Duration,
+    response: ProduceResponse,
+    wait: ProduceWaitSlot,
+}
+
+impl Appending {
+    fn begin(cx: RequestContext, request: ProduceRequest, verified: Verified) -> Appending {
+        let (acks, timeout) = (request.acks, Duration::from_millis(request.timeout_ms.max(0) as u64));
         let mut wait = ProduceWaitSlot::default();
-        let mut response = append_all(&cx, request, &mut wait);
+        let response = append_all(&cx, request, verified, &mut wait);
+        Appending { cx, acks, timeout, response, wait }
+    }
+
+    fn answer(self) -> Answer {
+        let Appending { cx, acks, timeout, mut response, wait } = self;
         if acks == 0 {
             return unacknowledged(&response);
         }
         let Some(wait) = wait.into_wait() else {
             withhold_without_lease(&cx, &mut response);
-            return match Response::encode(&cx, &response) {
-                Some(response) => Answer::Ready(response),
-                None => Answer::Close("the answer to a produce cannot be encoded".to_owned()),
-            };
+            return ready(&cx, &response);
         };
         let deadline = Instant::now() + timeout;
         let answer = Box::pin(async move {
@@ -63,6 +100,33 @@ impl Served for Produce {
         });
         Answer::Later { answer, wait: Wait::Overlaps }
     }
+}
+
+fn ready(cx: &RequestContext, response: &ProduceResponse) -> Answer {
+    match Response::encode(cx, response) {
+        Some(response) => Answer::Ready(response),
+        None => Answer::Close("the answer to a produce cannot be encoded".to_owned()),
+    }
+}
+
+/// Answers every partition of a produce with `error`; nothing is appended.
+fn refuse(cx: &RequestContext, request: &ProduceRequest, error: ErrorCode) -> Answer {
+    let mut response = ProduceResponse::default();
+    for topic in &request.topic_data {
+        let failed = |index| {
+            let mut answer = PartitionProduceResponse::default();
+            answer.index = index;
+            answer.base_offset = -1;
+            answer.error_code = error.code();
+            answer
+        };
+        let mut answers = TopicProduceResponse::default();
+        answers.name = topic.name.clone();
+        answers.topic_id = topic.topic_id;
+        answers.partition_responses = topic.partition_data.iter().map(|data| failed(data.index)).collect();
+        response.responses.push(answers);
+    }
+    if request.acks == 0 { unacknowledged(&response) } else { ready(cx, &response) }
 }
 
 /// Acknowledges nothing if this broker may have been stopped since it appended for longer than it may act as a leader:
@@ -88,7 +152,12 @@ fn unacknowledged(response: &ProduceResponse) -> Answer {
     }
 }
 
-fn append_all(cx: &RequestContext, request: ProduceRequest, wait: &mut ProduceWaitSlot) -> ProduceResponse {
+fn append_all(
+    cx: &RequestContext,
+    request: ProduceRequest,
+    mut verified: Verified,
+    wait: &mut ProduceWaitSlot,
+) -> ProduceResponse {
     let acks = Acks::from_code(request.acks);
     let mut response = ProduceResponse::default();
     response.responses.reserve_exact(request.topic_data.len());
@@ -113,9 +182,12 @@ fn append_all(cx: &RequestContext, request: ProduceRequest, wait: &mut ProduceWa
                     Ok(partition) => {
                         let records = data.records.unwrap_or_default();
                         let now = cx.broker.clock.now();
-                        let append = Append { acks, origin: AppendOrigin::Client, now, index };
                         if codec_allowed(&records, cx.version) {
-                            partition.append(&records, &append, wait)
+                            verified.of(index).and_then(|verification| {
+                                let origin = AppendOrigin::Client;
+                                let append = Append { acks, origin, now, index, verification };
+                                partition.append(&records, &append, wait)
+                            })
                         } else {
                             Err(ErrorCode::UnsupportedCompressionType.into())
                         }

@@ -5,6 +5,7 @@
 
 mod consumer_group_describe;
 mod consumer_group_heartbeat;
+mod commit_answer;
 mod delete_groups;
 mod describe_groups;
 mod find_coordinator;
@@ -24,6 +25,7 @@ use kafka_protocol::protocol::StrBytes;
 
 pub use consumer_group_describe::ConsumerGroupDescribe;
 pub use consumer_group_heartbeat::ConsumerGroupHeartbeat;
+pub(super) use commit_answer::CommitAnswer;
 pub use delete_groups::DeleteGroups;
 pub use describe_groups::DescribeGroups;
 pub use find_coordinator::FindCoordinator;
@@ -44,7 +46,7 @@ use crate::coordinator::runtime::Refused;
 use crate::types::{ErrorCode, PartitionIndex};
 
 /// The partition of `__consumer_offsets` that keeps `group`; NOT_COORDINATOR while the topic is not there.
-fn partition_of(cx: &RequestContext, group: &str) -> Result<PartitionIndex, Refused> {
+pub(super) fn partition_of(cx: &RequestContext, group: &str) -> Result<PartitionIndex, Refused> {
     let image = cx.broker.image();
     let topic = image.topics().get(CONSUMER_OFFSETS).ok_or(Refused::NotCoordinator)?;
     let partitions = i32::try_from(topic.iter().count()).unwrap_or(i32::MAX);
@@ -71,17 +73,17 @@ fn by_partition(
 }
 
 /// A reply of another kind than the command's cannot be; if it is, the client hears of an error of ours.
-fn mismatched(reply: &Reply) -> ErrorCode {
+pub(super) fn mismatched(reply: &Reply) -> ErrorCode {
     tracing::error!(?reply, "the coordinator answered another command than was sent");
     ErrorCode::UnknownServerError
 }
 
 /// Text that outlives the request it came in.
-fn kept(text: &StrBytes) -> Arc<str> {
+pub(super) fn kept(text: &StrBytes) -> Arc<str> {
     Arc::from(&**text)
 }
 
-fn kept_option(text: Option<&StrBytes>) -> Option<Arc<str>> {
+pub(super) fn kept_option(text: Option<&StrBytes>) -> Option<Arc<str>> {
     text.map(kept)
 }
 

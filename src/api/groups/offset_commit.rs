@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{ask, kept, kept_option, mismatched};
+use super::{CommitAnswer, ask, kept, kept_option, mismatched};
 use crate::api::{Api, On, RequestContext};
 use crate::coordinator::group::command::{CommitPartition, CommitTopic, OffsetCommit as Commit, TopicErrors};
 use crate::coordinator::group::{Command, Reply};
@@ -51,6 +51,7 @@ impl Api for OffsetCommit {
             true => Ok(Vec::new()),
             false => {
                 let command = Command::Commit(Commit {
+                    producer: None,
                     group: kept(&request.group_id),
                     generation: request.generation_id_or_member_epoch,
                     member: kept(&request.member_id),
@@ -91,33 +92,19 @@ fn answer(
     committed: Result<Vec<TopicErrors>, ErrorCode>,
     image: &MetadataImage,
 ) -> OffsetCommitResponse {
-    let (mut committed, failed) = match committed {
-        Ok(committed) => (committed.into_iter(), ErrorCode::UnknownServerError),
-        Err(error) => (Vec::new().into_iter(), error),
-    };
-    let partition = |index: PartitionIndex, error: ErrorCode| {
-        OffsetCommitResponsePartition::default().with_partition_index(index).with_error_code(error.code())
-    };
+    let is_there = |name: &str, index| image.topics().partition(name, index).is_some();
+    let mut committed = CommitAnswer::new(committed);
     let mut topics = Vec::with_capacity(request.topics.len());
     for (topic, name) in request.topics.iter().zip(names) {
-        let is_there = |name: &str, index| image.topics().partition(name, index).is_some();
-        let partitions = match name {
-            Err(error) => topic.partitions.iter().map(|p| partition(p.partition_index, *error)).collect(),
-            Ok(name) => {
-                let any = topic.partitions.iter().any(|p| is_there(name, p.partition_index));
-                let done = if any { committed.next() } else { None };
-                let mut done = done.map(|done| done.partitions).unwrap_or_default().into_iter();
-                let mut of = |index| match is_there(name, index) {
-                    true => done.next().map_or(failed, |(_, error)| error),
-                    false => ErrorCode::UnknownTopicOrPartition,
-                };
-                topic.partitions.iter().map(|p| partition(p.partition_index, of(p.partition_index))).collect()
-            }
+        let indexes: Vec<PartitionIndex> = topic.partitions.iter().map(|p| p.partition_index).collect();
+        let errors = committed.of_topic(name.as_ref(), &indexes, is_there);
+        let partition = |(&index, error): (&PartitionIndex, ErrorCode)| {
+            OffsetCommitResponsePartition::default().with_partition_index(index).with_error_code(error.code())
         };
         let answer = OffsetCommitResponseTopic::default()
             .with_name(topic.name.clone())
             .with_topic_id(topic.topic_id)
-            .with_partitions(partitions);
+            .with_partitions(indexes.iter().zip(errors).map(partition).collect());
         topics.push(answer);
     }
     OffsetCommitResponse::default().with_topics(topics)

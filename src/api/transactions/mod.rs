@@ -1,7 +1,8 @@
 //! Transactions, as their coordinators see them: who a producer is, what it writes to, how it ends.
 //!
 //! Handlers turn requests into commands of [`crate::coordinator::txn`], send them to the shard that keeps the transactional
-//! id, and turn what it says into answers.
+//! id, and turn what it says into answers. Those who write to partitions ask the coordinator through [`TxnVerifier`], wherever
+//! it is; what it decides comes back to the partitions in [`WriteTxnMarkers`].
 
 mod add_offsets_to_txn;
 mod add_partitions_to_txn;
@@ -9,6 +10,10 @@ mod describe_transactions;
 mod end_txn;
 mod init_producer_id;
 mod list_transactions;
+mod txn_offset_commit;
+mod verification;
+mod verify;
+mod write_txn_markers;
 
 use std::sync::Arc;
 
@@ -18,6 +23,10 @@ pub use describe_transactions::DescribeTransactions;
 pub use end_txn::EndTxn;
 pub use init_producer_id::InitProducerId;
 pub use list_transactions::ListTransactions;
+pub use txn_offset_commit::TxnOffsetCommit;
+pub(super) use verification::{Looked, Verified, verify_produce};
+pub use verify::{AskCoordinator, TxnVerifier, in_process, over_the_network};
+pub use write_txn_markers::WriteTxnMarkers;
 
 use super::internal_topics::TRANSACTION_STATE;
 use crate::api::{Broker, RequestContext};

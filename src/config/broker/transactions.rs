@@ -9,19 +9,16 @@ properties! {
     pub(super) TRANSACTION_KEYS;
 
     /// How long the broker asks the coordinator again on a producer's behalf before the producer must.
-    "add.partitions.to.txn.retry.backoff.max.ms", Int, Is("100"), AtLeast(0), High, ReadOnly,
-        ignored: TRANSACTIONS;
+    "add.partitions.to.txn.retry.backoff.max.ms", Int, Is("100"), AtLeast(0), High, ReadOnly;
     /// How long the broker rests before it asks the coordinator again on a producer's behalf.
-    "add.partitions.to.txn.retry.backoff.ms", Int, Is("20"), AtLeast(1), High, ReadOnly,
-        ignored: TRANSACTIONS;
+    "add.partitions.to.txn.retry.backoff.ms", Int, Is("20"), AtLeast(1), High, ReadOnly;
     /// How often transactions past their timeout are looked for.
     "transaction.abort.timed.out.transaction.cleanup.interval.ms", Int, Is("10000"), AtLeast(1), Low,
         ReadOnly, ignored: TRANSACTIONS;
     /// Longest timeout that a transaction may ask for.
     "transaction.max.timeout.ms", Int, Is("900000"), AtLeast(1), High, ReadOnly, ignored: TRANSACTIONS;
     /// Whether a partition checks with the coordinator that a transaction is open.
-    "transaction.partition.verification.enable", Boolean, Is("true"), Any, Low, ClusterWide,
-        ignored: TRANSACTIONS;
+    "transaction.partition.verification.enable", Boolean, Is("true"), Any, Low, ClusterWide;
     /// How often transactional ids that expired are looked for.
     "transaction.remove.expired.transaction.cleanup.interval.ms", Int, Is("3600000"), AtLeast(1), Low,
         ReadOnly, ignored: TRANSACTIONS;

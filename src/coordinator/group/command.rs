@@ -8,6 +8,7 @@ use super::classic::MemberId;
 use super::consumer::Subscription;
 use super::modern::{Partitions, TopicIdPartition};
 use super::state::GroupId;
+use crate::coordinator::shard::Producer;
 use crate::types::{ErrorCode, LeaderEpoch, Ms, Offset, PartitionIndex, TopicId, TopicName};
 
 /// A request to a shard. All groups named in it belong to the shard's partition.
@@ -314,9 +315,11 @@ pub struct Left {
     pub error: ErrorCode,
 }
 
-/// OffsetCommit. The topics exist.
+/// OffsetCommit or TxnOffsetCommit. The topics exist.
 #[derive(Clone, Debug)]
 pub struct OffsetCommit {
+    /// The producer in whose transaction it is done, if in one: the offsets count once that commits (KIP-98).
+    pub producer: Option<Producer>,
     /// The group.
     pub group: GroupId,
     /// The generation; -1 from who is not a member.
@@ -330,8 +333,21 @@ pub struct OffsetCommit {
     /// What is committed.
     pub topics: Vec<CommitTopic>,
     /// True if the client knows of member epochs (version 9 and up, KIP-848): a member of a consumer group has to. A group
-    /// that is not there is GROUP_ID_NOT_FOUND then, else ILLEGAL_GENERATION.
+    /// that is not there is GROUP_ID_NOT_FOUND then, else ILLEGAL_GENERATION. False in transactions, which have no such rule.
     pub knows_member_epochs: bool,
+}
+
+impl OffsetCommit {
+    /// True for a TxnOffsetCommit.
+    pub fn is_transactional(&self) -> bool {
+        self.producer.is_some()
+    }
+
+    /// True for a TxnOffsetCommit that does not say for which member it is done, as producers of before KIP-447 have it.
+    pub fn is_of_unnamed_member(&self) -> bool {
+        let names_nobody = self.generation < 0 && self.member.is_empty() && self.instance_id.is_none();
+        self.is_transactional() && names_nobody
+    }
 }
 
 /// A topic of an OffsetCommit.

@@ -41,10 +41,11 @@ pub(super) fn check_commit(group: Option<&ClassicGroup>, commit: &OffsetCommit) 
         if commit.generation != group.generation {
             return Err(ErrorCode::IllegalGeneration);
         }
-    } else if !group.is(State::Empty) {
+    } else if !commit.is_transactional() && !group.is(State::Empty) {
+        // Producers of before KIP-447 do not say for which member they commit.
         return Err(ErrorCode::UnknownMemberId);
     }
-    if group.is(State::CompletingRebalance) {
+    if !commit.is_transactional() && group.is(State::CompletingRebalance) {
         // A member that has joined but not synced knows the generation, yet what it commits was read in the last one.
         return Err(ErrorCode::RebalanceInProgress);
     }
@@ -53,7 +54,7 @@ pub(super) fn check_commit(group: Option<&ClassicGroup>, commit: &OffsetCommit) 
 
 /// Who may commit to a group whose protocol is not served: who is not a member, while it has none.
 pub(super) fn check_foreign_commit(group: &Foreign, commit: &OffsetCommit) -> Result<(), ErrorCode> {
-    match commit.generation < 0 && group.members.is_empty() {
+    match commit.generation < 0 && group.members.is_empty() || commit.is_of_unnamed_member() {
         true => Ok(()),
         false => Err(ErrorCode::UnknownMemberId),
     }

@@ -430,13 +430,16 @@ fn handle_commit(
             soft.peek(hard, &commit.group, |group| offsets::check_commit(group, commit))?;
         }
     }
-    if let Some(group) = soft.groups.get_mut(&commit.group) {
-        // Committing is a sign of life.
+    if let Some(group) = soft.groups.get_mut(&commit.group)
+        && !commit.is_transactional()
+    {
+        // Committing is a sign of life; in a transaction it is one of the producer.
         if group.is(State::Stable) || group.is(State::PreparingRebalance) {
             Step { timers: &mut soft.timers, cx, out }.touch(group, &commit.member);
         }
     }
     let (records, answer) = offsets::commit(cx, commit)?;
+    out.as_producer = commit.producer;
     out.records.extend(records);
     Ok(answer)
 }

@@ -15,6 +15,7 @@ use super::{Refused, SharedLog};
 use crate::coordinator::shard::Shard;
 use crate::env::{Clock, Env, Seeds, Tasks};
 use crate::metadata::{MetadataDelta, MetadataImage};
+use crate::replica::{TxnEnd, Verification};
 use crate::types::{LeaderEpoch, PartitionIndex};
 use crate::wire::compress::Compression;
 
@@ -38,11 +39,16 @@ pub struct Settings {
 /// The newest image and what led to it.
 pub(super) type Metadata = (MetadataImage, Arc<MetadataDelta>);
 
-/// A command on its way.
-pub(super) struct Envelope<S: Shard> {
-    pub(super) command: S::Command,
-    pub(super) to: ReplyTo<S::Reply>,
+/// What is on its way to a shard.
+pub(super) enum Envelope<S: Shard> {
+    /// A command. `verification` is of the transaction that its records will be part of, if of any.
+    Command { command: S::Command, verification: Verification, to: ReplyTo<S::Reply> },
+    /// The end of a transaction in the shard's partition.
+    EndTxn { end: TxnEnd, to: ReplyTo<()> },
 }
+
+/// The answer to [`Coordinator::end_transaction`], once it is there. An end of the channel means that the shard is gone.
+pub type TxnEnded = oneshot::Receiver<Result<(), Refused>>;
 
 /// All shards of one kind on this broker. Cheap to share behind an `Arc`.
 pub struct Coordinator<S: Shard> {
@@ -145,6 +151,31 @@ impl<S: Shard> Coordinator<S> {
 
     /// Has the shard of `partition` carry out a command. Waits until the answer may be known to the world.
     pub async fn request(&self, partition: PartitionIndex, command: S::Command) -> Result<S::Reply, Refused> {
+        self.request_verified(partition, command, Verification::default()).await
+    }
+
+    /// The same for a command whose records become part of a transaction, which is verified as far as `verification` says.
+    pub async fn request_verified(
+        &self,
+        partition: PartitionIndex,
+        command: S::Command,
+        verification: Verification,
+    ) -> Result<S::Reply, Refused> {
+        let (to, reply) = oneshot::channel();
+        self.send(partition, Envelope::Command { command, verification, to }).await?;
+        // Either end gone means that the shard is.
+        reply.await.unwrap_or(Err(Refused::NotCoordinator))
+    }
+
+    /// Has the end of a transaction appended to the log of `partition` and replayed. Returns once it is queued, in the
+    /// order of the calls; the answer comes when it is replicated.
+    pub async fn end_transaction(&self, partition: PartitionIndex, end: TxnEnd) -> Result<TxnEnded, Refused> {
+        let (to, ended) = oneshot::channel();
+        self.send(partition, Envelope::EndTxn { end, to }).await?;
+        Ok(ended)
+    }
+
+    async fn send(&self, partition: PartitionIndex, envelope: Envelope<S>) -> Result<(), Refused> {
         let mailbox = {
             let shards = self.shards.lock();
             let shard = shards.get(&partition).ok_or(Refused::NotCoordinator)?;
@@ -153,9 +184,6 @@ impl<S: Shard> Coordinator<S> {
             }
             shard.mailbox.clone()
         };
-        let (to, reply) = oneshot::channel();
-        // Either end gone means that the shard is.
-        mailbox.send(Envelope { command, to }).await.map_err(|_| Refused::NotCoordinator)?;
-        reply.await.unwrap_or(Err(Refused::NotCoordinator))
+        mailbox.send(envelope).await.map_err(|_| Refused::NotCoordinator)
     }
 }

@@ -8,8 +8,10 @@ use tokio::sync::watch;
 
 use super::{AppendError, PartitionLog, ReadError};
 use crate::env::net::BoxFuture;
+use crate::replica::{TxnEnd, Verification};
 use crate::types::{LeaderEpoch, Offset};
 use crate::wire::batch::{BatchHeader, set_base_offset};
+use crate::wire::control::end_txn_batch;
 
 /// See the module.
 pub(super) struct MemoryLog {
@@ -21,6 +23,8 @@ pub(super) struct MemoryLog {
     pub(super) fail: Mutex<Option<AppendError>>,
     /// Nobody else leads.
     pub(super) certain: AtomicBool,
+    /// What came with the last append.
+    pub(super) last_verification: Mutex<Verification>,
     epoch: LeaderEpoch,
 }
 
@@ -33,6 +37,7 @@ impl MemoryLog {
             replicates: AtomicBool::new(true),
             fail: Mutex::default(),
             certain: AtomicBool::new(true),
+            last_verification: Mutex::default(),
             epoch,
         }
     }
@@ -66,7 +71,14 @@ impl MemoryLog {
 }
 
 impl PartitionLog for MemoryLog {
-    fn append(&self, mut batch: Vec<u8>) -> Result<Offset, AppendError> {
+    fn append_marker(&self, end: &TxnEnd) -> Result<Offset, AppendError> {
+        let TxnEnd { producer_id, producer_epoch, marker, .. } = *end;
+        let batch = end_txn_batch(0, self.epoch, producer_id, producer_epoch, marker, 0);
+        self.append(batch, Verification::default())
+    }
+
+    fn append(&self, mut batch: Vec<u8>, verification: Verification) -> Result<Offset, AppendError> {
+        *self.last_verification.lock() = verification;
         if let Some(error) = self.fail.lock().clone() {
             return Err(error);
         }

@@ -5,7 +5,8 @@
 //! offsets they got ([`append`]), and holds the replies until the high watermark has passed them ([`replies`]). Several
 //! commands may wait for the replicas, or for the disk, at the same time: the next is decided while they do. Commands of
 //! which none is judged by what another writes, as commits of offsets are, are decided one after another and
-//! appended as one batch. Either way state is never ahead of the log, so a failed append leaves nothing to take back. A
+//! appended as one batch. The end of a transaction takes its place in the same queue, so that it is replayed in life where
+//! the log has it. Either way state is never ahead of the log, so a failed append leaves nothing to take back. A
 //! new leader first reads the partition from the start ([`loader`]).
 //!
 //! Invariants:
@@ -25,9 +26,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::watch;
 
-pub use mailbox::{Coordinator, Settings};
+pub use mailbox::{Coordinator, Settings, TxnEnded};
 
 use crate::env::net::BoxFuture;
+use crate::replica::{TxnEnd, Verification};
 use crate::types::{ErrorCode, LeaderEpoch, Offset};
 
 /// The log of a partition that this broker leads, as a coordinator needs it. `replica` implements it.
@@ -35,8 +37,11 @@ use crate::types::{ErrorCode, LeaderEpoch, Offset};
 /// Only the coordinator's task appends, apart from transaction markers.
 pub trait PartitionLog: Send + Sync {
     /// Appends one batch as the leader, under the rules of acks=all, and returns the offset of its last record. The
-    /// batch's offsets and leader epoch are filled in. Does not wait for replicas or for the disk.
-    fn append(&self, batch: Vec<u8>) -> Result<Offset, AppendError>;
+    /// batch's offsets and leader epoch are filled in. Does not wait for replicas or for the disk. `verification` is for the
+    /// first batch of a transaction.
+    fn append(&self, batch: Vec<u8>, verification: Verification) -> Result<Offset, AppendError>;
+    /// Appends the marker that ends a transaction in the partition, under the same rules, and returns its offset.
+    fn append_marker(&self, end: &TxnEnd) -> Result<Offset, AppendError>;
     /// The high watermark: below it everything is replicated, and as durable as the topic wants it. The sender goes
     /// away when the partition is not led any more.
     fn high_watermark(&self) -> watch::Receiver<Offset>;
@@ -72,6 +77,9 @@ pub enum AppendError {
     /// The disk is full. It may have room again.
     #[error("no room on the disk")]
     Full,
+    /// The producer may not write this, or the coordinator may not end its transaction; Kafka's error.
+    #[error("the producer may not write this: {0}")]
+    Producer(ErrorCode),
     /// The disk failed.
     #[error("storage failed: {0}")]
     Storage(String),
@@ -106,6 +114,9 @@ pub enum Refused {
     /// The records are too large for the topic.
     #[error("the records are too large")]
     TooLarge,
+    /// The producer of a transaction may not write this, or the coordinator may not end its transaction.
+    #[error("the producer may not write this: {0}")]
+    Producer(ErrorCode),
 }
 
 impl Refused {
@@ -116,6 +127,7 @@ impl Refused {
             Refused::Loading => ErrorCode::CoordinatorLoadInProgress,
             Refused::NotAvailable | Refused::TimedOut => ErrorCode::CoordinatorNotAvailable,
             Refused::TooLarge => ErrorCode::UnknownServerError,
+            Refused::Producer(error) => error,
         }
     }
 }
@@ -126,6 +138,7 @@ impl From<AppendError> for Refused {
             AppendError::NotLeader | AppendError::Storage(_) => Refused::NotCoordinator,
             AppendError::NotEnoughReplicas | AppendError::Full => Refused::NotAvailable,
             AppendError::TooLarge => Refused::TooLarge,
+            AppendError::Producer(error) => Refused::Producer(error),
         }
     }
 }

@@ -6,10 +6,12 @@ use super::memory_log::MemoryLog;
 use super::*;
 use crate::coordinator::group::command::*;
 use crate::coordinator::group::{Command, GroupConfigs, GroupShard, Reply};
+use crate::coordinator::shard::Producer;
 use crate::env::Env;
 use crate::metadata::MetadataImage;
 use crate::types::TopicId;
 use crate::wire::compress::{Codec, Compression};
+use crate::wire::control::EndTxnMarker;
 
 type Groups = Arc<Coordinator<GroupShard>>;
 
@@ -39,6 +41,7 @@ fn commit(offset: i64) -> Command {
 fn commit_of(group: &str, generation: i32, offset: i64) -> Command {
     let one = CommitPartition { index: 0, offset, leader_epoch: -1, metadata: "".into() };
     Command::Commit(OffsetCommit {
+        producer: None,
         group: group.into(),
         generation,
         member: "".into(),
@@ -111,7 +114,7 @@ async fn records_of_unknown_types_and_damaged_ones_do_not_keep_a_partition_from_
     strange.append(0, Some(&[0, 1, 0, 1, b'g', 0, 1, b't', 0, 0, 0, 0]), Some(&[0, 77, 1]));
     strange.append(0, Some(&[0]), None);
     strange.append(0, None, Some(&[1]));
-    log.append(strange.finish()).unwrap();
+    log.append(strange.finish(), Verification::default()).unwrap();
     let mut hard = <GroupShard as crate::coordinator::shard::Shard>::Hard::default();
     let loaded = loader::load::<GroupShard>(&*log, 1 << 20, &mut hard).await.unwrap();
     assert_eq!((loaded.records, loaded.ignored, loaded.unreadable), (1, 1, 3));
@@ -298,4 +301,93 @@ async fn what_may_be_old_is_not_said() {
     assert_eq!(groups.request(0, Command::Fetch(fetch)).await.err(), Some(Refused::NotCoordinator));
     log.certain.store(true, Ordering::Relaxed);
     assert_eq!(fetched(&groups).await, 6, "written, though nobody was told");
+}
+
+fn in_transaction(producer: i64, offset: i64) -> Command {
+    let Command::Commit(commit) = commit(offset) else { unreachable!("a commit") };
+    Command::Commit(OffsetCommit { producer: Some(Producer { id: producer, epoch: 0 }), ..commit })
+}
+
+/// What is committed, as far as no transaction may replace it.
+async fn stable(groups: &Groups) -> Result<i64, ErrorCode> {
+    let fetch = OffsetFetch {
+        group: "g".into(),
+        member: None,
+        member_epoch: -1,
+        topics: Some(vec![FetchTopic { name: "t".into(), id: TopicId::NIL, partitions: vec![0] }]),
+        require_stable: true,
+    };
+    match groups.request(0, Command::Fetch(fetch)).await {
+        Ok(Reply::Fetch(Ok(topics))) => match topics[0].partitions[0].error {
+            ErrorCode::None => Ok(topics[0].partitions[0].offset),
+            error => Err(error),
+        },
+        other => panic!("{other:?}"),
+    }
+}
+
+fn end(producer_id: i64, commit: bool) -> TxnEnd {
+    let marker = EndTxnMarker { commit, coordinator_epoch: 0 };
+    TxnEnd { producer_id, producer_epoch: 0, marker, txn_version: 0 }
+}
+
+#[tokio::test(start_paused = true)]
+async fn offsets_of_a_transaction_count_once_it_commits() {
+    let log = Arc::new(MemoryLog::new(0));
+    let first = groups(Codec::Zstd);
+    assert_eq!(first.end_transaction(0, end(7, true)).await.err(), Some(Refused::NotCoordinator));
+    elected(&first, log.clone()).await;
+    first.request(0, commit(1)).await.unwrap();
+    let guard = Verification { is_required: true, guard: None };
+    first.request_verified(0, in_transaction(7, 10), guard).await.unwrap();
+    assert_eq!(*log.last_verification.lock(), guard);
+    first.request(0, in_transaction(8, 20)).await.unwrap();
+    assert_eq!(*log.last_verification.lock(), Verification::default());
+    assert_eq!((fetched(&first).await, stable(&first).await), (1, Err(ErrorCode::UnstableOffsetCommit)));
+    // The next leader finds it so.
+    first.resigned(0, Some(1));
+    let second = groups(Codec::None);
+    let log = Arc::new(log.led_again(1));
+    elected(&second, log.clone()).await;
+    assert_eq!((fetched(&second).await, stable(&second).await), (1, Err(ErrorCode::UnstableOffsetCommit)));
+    let ended = second.end_transaction(0, end(8, false)).await.unwrap().await.unwrap();
+    assert_eq!(ended, Ok(()));
+    assert_eq!((fetched(&second).await, stable(&second).await), (1, Err(ErrorCode::UnstableOffsetCommit)));
+    let ended = second.end_transaction(0, end(7, true)).await.unwrap().await.unwrap();
+    assert_eq!(ended, Ok(()));
+    assert_eq!((fetched(&second).await, stable(&second).await), (10, Ok(10)));
+    second.resigned(0, Some(2));
+    let third = groups(Codec::None);
+    elected(&third, Arc::new(log.led_again(2))).await;
+    assert_eq!(stable(&third).await, Ok(10));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_a_transaction_keeps_its_place_and_is_told_once_it_is_replicated() {
+    let log = Arc::new(MemoryLog::new(0));
+    let groups = groups(Codec::None);
+    elected(&groups, log.clone()).await;
+    groups.request(0, in_transaction(7, 10)).await.unwrap();
+    log.replicates.store(false, Ordering::Relaxed);
+    // Queued at once, a commit behind the end of the transaction counts as the later one.
+    let ended = groups.end_transaction(0, end(7, true)).await.unwrap();
+    let mut later = std::pin::pin!(groups.request(0, commit(11)));
+    assert!(tokio::time::timeout(Duration::from_secs(1), later.as_mut()).await.is_err());
+    let mut ended = std::pin::pin!(ended);
+    assert!(tokio::time::timeout(Duration::from_millis(1), ended.as_mut()).await.is_err());
+    log.replicate();
+    assert_eq!(ended.await.unwrap(), Ok(()));
+    assert!(matches!(later.await, Ok(Reply::Commit(Ok(_)))));
+    log.replicates.store(true, Ordering::Relaxed);
+    assert_eq!(stable(&groups).await, Ok(11));
+
+    // A marker that the log refuses changes nothing, and ends nothing.
+    groups.request(0, in_transaction(7, 12)).await.unwrap();
+    *log.fail.lock() = Some(AppendError::Producer(ErrorCode::InvalidProducerEpoch));
+    let refused = groups.end_transaction(0, end(7, true)).await.unwrap().await.unwrap();
+    assert_eq!(refused, Err(Refused::Producer(ErrorCode::InvalidProducerEpoch)));
+    let refused = groups.request(0, in_transaction(7, 13)).await;
+    assert_eq!(refused, Err(Refused::Producer(ErrorCode::InvalidProducerEpoch)));
+    *log.fail.lock() = None;
+    assert_eq!((fetched(&groups).await, stable(&groups).await), (11, Err(ErrorCode::UnstableOffsetCommit)));
 }

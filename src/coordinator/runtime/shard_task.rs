@@ -9,10 +9,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::mailbox::{ACTIVE, Coordinator, Envelope, Metadata};
-use super::replies::{Replies, ReplyTo};
+use super::replies::{Held, Replies, ReplyTo};
 use super::{Refused, SharedLog, append, loader};
 use crate::coordinator::shard::{Cx, Entry, Output, Producer, Shard, Ticket};
 use crate::metadata::{MetadataDelta, MetadataImage};
+use crate::replica::{TxnEnd, Verification};
 use crate::types::{FastMap, Ms, Offset, PartitionIndex, Rng};
 
 /// Commands taken from the queue before anything else is looked at.
@@ -21,6 +22,8 @@ const COMMANDS_PER_TURN: usize = 64;
 /// What was decided and not appended yet.
 struct Decided<S: Shard> {
     producer: Option<Producer>,
+    /// Of the transaction that the records are part of, if of any.
+    verification: Verification,
     records: Vec<S::Record>,
     /// How many of the records each command led to.
     together: Vec<usize>,
@@ -30,7 +33,13 @@ struct Decided<S: Shard> {
 
 impl<S: Shard> Decided<S> {
     fn nothing() -> Decided<S> {
-        Decided { producer: None, records: Vec::new(), together: Vec::new(), replies: Vec::new() }
+        Decided {
+            producer: None,
+            verification: Verification::default(),
+            records: Vec::new(),
+            together: Vec::new(),
+            replies: Vec::new(),
+        }
     }
 
     fn add(&mut self, out: Output<S>) {
@@ -208,21 +217,49 @@ impl<S: Shard> ShardTask<S> {
     /// Decides one command, and carries it out unless that can wait for the commands behind it. False if the partition is
     /// not led any more.
     fn handle(&mut self, envelope: Envelope<S>) -> bool {
-        let shares = S::shares_append(&self.hard, &envelope.command);
+        let (command, verification, to) = match envelope {
+            Envelope::Command { command, verification, to } => (command, verification, to),
+            Envelope::EndTxn { end, to } => return self.end_transaction(&end, to),
+        };
+        let shares = S::shares_append(&self.hard, &command);
         if !shares && !self.append_shared() {
             return false;
         }
         self.tickets += 1;
         let ticket = Ticket(self.tickets);
-        self.parked.insert(ticket, envelope.to);
+        self.parked.insert(ticket, to);
         let mut out = Output::default();
-        let command = envelope.command;
         self.with_cx(|hard, soft, cx| S::handle(hard, soft, cx, ticket, command, &mut out));
         if shares && out.as_producer.is_none() {
             self.shared.add(out);
             return true;
         }
-        self.append_shared() && self.carry_out(out)
+        self.append_shared() && self.carry_out_verified(out, verification)
+    }
+
+    /// Appends and replays the end of a transaction. False if the partition is not led any more.
+    fn end_transaction(&mut self, end: &TxnEnd, to: ReplyTo<()>) -> bool {
+        if !self.append_shared() {
+            let _ = to.send(Err(Refused::NotCoordinator));
+            return false;
+        }
+        match self.log.append_marker(end) {
+            Ok(at) => {
+                let producer = Producer { id: end.producer_id, epoch: end.producer_epoch };
+                let committed = end.marker.commit;
+                S::replay(&mut self.hard, at, Entry::EndTxn { producer, committed });
+                self.written = at + 1;
+                self.replies.hold(self.written, Held::TxnEnded(to));
+                true
+            }
+            Err(error) => {
+                let (coordinator, partition) = (self.of.settings.name, self.partition);
+                tracing::warn!(coordinator, partition, ?end, %error, "cannot end a transaction");
+                let why = Refused::from(error);
+                let _ = to.send(Err(why));
+                why != Refused::NotCoordinator
+            }
+        }
     }
 
     /// Appends what has waited for that. False if the partition is not led any more.
@@ -259,22 +296,27 @@ impl<S: Shard> ShardTask<S> {
 
     /// Appends and replays the records, and has the replies wait for them. False if the partition is not led any more.
     fn carry_out(&mut self, out: Output<S>) -> bool {
-        let mut decided = Decided::nothing();
+        self.carry_out_verified(out, Verification::default())
+    }
+
+    fn carry_out_verified(&mut self, out: Output<S>, verification: Verification) -> bool {
+        let mut decided = Decided { verification, ..Decided::nothing() };
         decided.add(out);
         self.append(decided)
     }
 
-    fn append(&mut self, decided: Decided<S>) -> bool {
+    fn append(&mut self, mut decided: Decided<S>) -> bool {
         let mirrored = decided.records.iter().any(S::is_mirrored);
         let mut written = 0;
-        let outcome = self.write(decided.producer, decided.records, &decided.together, &mut written);
-        for (needed, ticket, reply) in decided.replies {
+        let replies = std::mem::take(&mut decided.replies);
+        let outcome = self.write(decided, &mut written);
+        for (needed, ticket, reply) in replies {
             let Some(to) = self.parked.remove(&ticket) else { continue };
             match outcome {
                 Err(why) if needed > written => {
                     let _ = to.send(Err(why));
                 }
-                Ok(()) | Err(_) => self.replies.hold(self.written, to, reply),
+                Ok(()) | Err(_) => self.replies.hold(self.written, Held::Reply(to, reply)),
             }
         }
         let Err(why) = outcome else { return true };
@@ -291,26 +333,21 @@ impl<S: Shard> ShardTask<S> {
     }
 
     /// Counts in `done` the records that are in the log and replayed, also where it fails.
-    fn write(
-        &mut self,
-        producer: Option<Producer>,
-        records: Vec<S::Record>,
-        together: &[usize],
-        done: &mut usize,
-    ) -> Result<(), Refused> {
+    fn write(&mut self, decided: Decided<S>, done: &mut usize) -> Result<(), Refused> {
+        let Decided { producer, verification, records, together, .. } = decided;
         if records.is_empty() {
             return Ok(());
         }
         let settings = &self.of.settings;
         let (now, max_bytes) = (self.of.clock.now(), self.log.max_batch_bytes());
-        let packed = append::pack(&records, together, producer, now, settings.compression, max_bytes);
+        let packed = append::pack(&records, &together, producer, now, settings.compression, max_bytes);
         let packed = packed.map_err(|error| {
             tracing::error!(coordinator = settings.name, partition = self.partition, %error, "unwritable record");
             Refused::TooLarge
         })?;
         let mut records = records.into_iter();
         for batch in packed {
-            let last = self.log.append(batch.batch).map_err(|error| {
+            let last = self.log.append(batch.batch, verification).map_err(|error| {
                 tracing::warn!(coordinator = settings.name, partition = self.partition, %error, "cannot append");
                 Refused::from(error)
             })?;

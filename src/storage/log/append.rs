@@ -8,9 +8,9 @@ use crate::storage::fault::StorageError;
 use crate::storage::producer_state::{ProducerError, ReplayError, Verdict, VerificationGuard};
 use crate::storage::segment::{Appended, BatchAt, Files};
 use crate::storage::validate::{AppendOrigin, AppendPlan, StoredError, check_stored};
-use crate::types::{LeaderEpoch, Ms, Offset};
+use crate::types::{LeaderEpoch, Ms, Offset, ProducerEpoch, ProducerId};
 use crate::wire::batch::{Batch, BatchHeader, HEADER_BYTES};
-use crate::wire::control::{ControlRecord, EndTxnMarker};
+use crate::wire::control::{ControlRecord, EndTxnMarker, end_txn_batch};
 use crate::wire::records::{RecordError, Records};
 
 /// Batches at the end of the log whose places are remembered, so that tailing readers cost no search.
@@ -138,6 +138,41 @@ impl Log {
         self.write(&parts, &[place], now)?;
         self.took(plan.header(), marker)?;
         Ok(info)
+    }
+
+    /// Appends the marker that ends a transaction of producer `id`, if it may be appended
+    /// ([`crate::storage::producer_state::ProducerState::check_marker`]). `txn_version` is that of the request which brought it.
+    pub fn append_marker(
+        &mut self,
+        (id, epoch): (ProducerId, ProducerEpoch),
+        marker: EndTxnMarker,
+        txn_version: i16,
+        leader_epoch: LeaderEpoch,
+        now: Ms,
+    ) -> Result<AppendInfo, AppendError> {
+        self.ready()?;
+        self.producers.check_marker(id, epoch, marker, txn_version)?;
+        let batch = end_txn_batch(self.end, leader_epoch, id, epoch, marker, now);
+        let header = Batch::first_of(&batch).map_err(StoredError::Batch)?.header();
+        let bytes = batch.len() as u64;
+        let place = BatchAt {
+            base_offset: header.base_offset(),
+            last_offset: header.last_offset(),
+            position: 0,
+            bytes: bytes as u32,
+            max_timestamp: header.max_timestamp(),
+            leader_epoch,
+        };
+        self.write(&[IoSlice::new(&batch)], &[place], now)?;
+        self.took(header, Some(marker))?;
+        Ok(AppendInfo {
+            first_offset: place.base_offset,
+            last_offset: place.last_offset,
+            append_time: None,
+            log_start_offset: self.start,
+            bytes,
+            duplicate: false,
+        })
     }
 
     /// Appends what the leader sent, as it is. A batch that is cut off at the end is left out. Gives back the
@@ -274,7 +309,16 @@ impl Log {
     fn took(&mut self, header: BatchHeader<'_>, marker: Option<EndTxnMarker>) -> Result<(), StorageError> {
         let ended = self.producers.apply(header, marker);
         if let Some(txn) = ended.filter(|txn| txn.aborted) {
+            let last = self.segments.len().saturating_sub(1);
+            let loaded = self.load_aborted(last);
+            self.after(loaded)?;
             let noted = match self.segments.active() {
+                // What was made anew from the log has it already.
+                Some(active)
+                    if active.aborted().last().is_some_and(|last| last.last_offset >= txn.last_offset) =>
+                {
+                    Ok(())
+                }
                 Some(active) => active.note_aborted(files!(self), txn.into()),
                 None => Ok(()),
             };

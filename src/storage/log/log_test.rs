@@ -803,3 +803,6 @@ fn an_aborted_transaction_whose_records_are_lost_is_not_listed() {
     append_of(&mut log, 7, 0, 4);
     assert_eq!(log.aborted_transactions(0, 6).unwrap(), []);
 }
+
+#[path = "transactions_test.rs"]
+mod transactions;

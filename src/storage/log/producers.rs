@@ -50,15 +50,24 @@ impl Log {
         self.producers.remove_expired(now, expiration_ms);
     }
 
-    /// Takes note of the high watermark, below which ended transactions are stable.
-    pub fn on_high_watermark(&mut self, high_watermark: Offset) {
+    /// Takes note of the high watermark, below which ended transactions are stable. True if some became so by that.
+    pub fn on_high_watermark(&mut self, high_watermark: Offset) -> bool {
+        self.producers.on_high_watermark(high_watermark)
+    }
+
+    /// The same for a log that may not have been read yet, and then does not know which of its markers are replicated.
+    pub fn settle(&mut self, high_watermark: Offset) -> Result<(), StorageError> {
+        self.ready()?;
         self.producers.on_high_watermark(high_watermark);
+        Ok(())
     }
 
     /// The last stable offset under this high watermark: below it no transaction is open.
     pub fn last_stable_offset(&mut self, high_watermark: Offset) -> Result<Offset, StorageError> {
         // A log that was stopped in order and not used since may end in an open transaction.
         self.ready()?;
-        Ok(self.producers.first_unstable_offset().map_or(high_watermark, |first| first.min(high_watermark)))
+        let first = self.producers.first_unstable_offset();
+        // Records of an open transaction may be deleted from the front.
+        Ok(first.map_or(high_watermark, |first| first.max(self.start).min(high_watermark)))
     }
 }

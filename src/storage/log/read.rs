@@ -2,6 +2,7 @@
 
 use super::{Log, files};
 use crate::storage::fault::{ReadError, StorageError};
+use crate::storage::recovery;
 use crate::storage::segment::{BatchAt, Files};
 use crate::storage::slice::FileSlice;
 use crate::storage::txn_index::AbortedTxn;
@@ -125,6 +126,21 @@ impl Log {
         Ok(found.map_or(segment.size, |batch| batch.position))
     }
 
+    /// An offset that lies behind every batch of `read`, and not far: what a reader that leaves out aborted transactions
+    /// must know of. `end` is where its reading had to stop.
+    pub fn offset_behind(&mut self, read: &ReadOutcome, end: Offset) -> Result<Offset, StorageError> {
+        self.ready()?;
+        let len = read.slice.as_ref().map_or(0, |slice| slice.len);
+        let interval = self.config.index_interval_bytes;
+        let i = self.segments.floor(read.segment_base);
+        let behind = match self.segments.get_mut(i) {
+            Some(segment) => segment.indexed_from(files!(self), read.position.saturating_add(len), interval),
+            None => Ok(None),
+        };
+        let behind = self.after(behind)?;
+        Ok(behind.unwrap_or_else(|| self.segments.end_of(i, self.end)).min(end))
+    }
+
     /// The transactions that were aborted between `from` and `upto`, which a read_committed reader must leave
     /// out.
     pub fn aborted_transactions(
@@ -137,12 +153,19 @@ impl Log {
         self.after(found)
     }
 
+    /// Sees to it that segment `i` has its index of aborted transactions. One that got lost is made anew from the log.
+    pub(super) fn load_aborted(&mut self, i: usize) -> Result<(), StorageError> {
+        let cx = Files { disk: &**self.dir.disk(), dir: &self.path };
+        let Some(segment) = self.segments.get_mut(i) else { return Ok(()) };
+        if segment.load_aborted(cx)? { Ok(()) } else { recovery::rebuild_aborted(self, i) }
+    }
+
     fn find_aborted(&mut self, from: Offset, upto: Offset) -> Result<Vec<AbortedTxn>, StorageError> {
         let mut found = Vec::new();
-        let cx = Files { disk: &**self.dir.disk(), dir: &self.path };
-        let first = self.segments.floor(from);
-        for segment in self.segments.iter_mut().skip(first) {
-            let aborted = segment.aborted(cx)?;
+        for i in self.segments.floor(from)..self.segments.len() {
+            self.load_aborted(i)?;
+            let Some(segment) = self.segments.get(i) else { break };
+            let aborted = segment.aborted();
             let begin = aborted.partition_point(|txn| txn.last_offset < from);
             for txn in &aborted[begin..] {
                 if txn.first_offset < upto {

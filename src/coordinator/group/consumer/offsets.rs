@@ -16,12 +16,15 @@ pub(in super::super) fn check_commit(
     if received < 0 && group.members().len() == 0 {
         return Ok(());
     }
+    if commit.is_of_unnamed_member() {
+        return Ok(());
+    }
     let member = group.member(&commit.member).ok_or(ErrorCode::UnknownMemberId)?;
     let current = member.current.epochs.current;
     if member.is_classic() {
         return if received == current { Ok(()) } else { Err(ErrorCode::IllegalGeneration) };
     }
-    if !commit.knows_member_epochs {
+    if !commit.knows_member_epochs && !commit.is_transactional() {
         return Err(ErrorCode::UnsupportedVersion);
     }
     if received == current {
