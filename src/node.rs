@@ -16,6 +16,7 @@ mod quorum_part;
 #[cfg(test)]
 #[path = "node/fixture_test.rs"]
 mod test_node;
+mod txn_work;
 mod voter_life;
 
 use std::io;
@@ -44,7 +45,7 @@ use crate::replica::{
     FetcherSettings, FollowerIdentity, PartitionSettings, ReplicaManager, ShardedSessions, remote_endpoints,
 };
 use crate::storage::{Manager as LogManager, ManagerConfig, RecoveryProgress, StorageError};
-use crate::types::BrokerEpoch;
+use crate::types::{BrokerEpoch, Rng};
 use crate::wire::guard;
 
 /// The line that containers wait for; Kafka's own words.
@@ -178,7 +179,7 @@ impl Node {
             let registration = broker_registration(env, setup, &advertised, &features, &logs);
             let begun = life.insert(BrokerLife::begin(&config, around, registration).await?);
             recover_logs(env, &logs, publisher.image(), &layers).await;
-            come_to_life(&publisher, &broker, begun.epoch);
+            come_to_life(&publisher, &broker, begun.epoch, env.seeds.rng());
             maintenance::start(env, &config, &layers, &replicas);
             begun.activate().await;
             reception.open(to_broker);
@@ -293,7 +294,7 @@ async fn recover_logs(
 }
 
 /// Brings partitions and coordinators to life as the image names them, now and whenever it changes.
-fn come_to_life(publisher: &Publisher, broker: &Arc<Broker>, epoch: BrokerEpoch) {
+fn come_to_life(publisher: &Publisher, broker: &Arc<Broker>, epoch: BrokerEpoch, rng: Rng) {
     let (config, replicas) = (&broker.config, &broker.replicas);
     let me = FollowerIdentity {
         node_id: config.node_id,
@@ -316,7 +317,7 @@ fn come_to_life(publisher: &Publisher, broker: &Arc<Broker>, epoch: BrokerEpoch)
             }
         }
     }));
-    coordinators::subscribe(publisher, broker);
+    coordinators::subscribe(publisher, broker, rng);
 }
 
 fn broker_registration(

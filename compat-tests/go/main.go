@@ -130,6 +130,39 @@ func franzGroup() {
 	expect(sum == count, "committed %d of %d", sum, count)
 }
 
+func franzTxn() {
+	producer := franz(kgo.TransactionalID(name), kgo.DefaultProduceTopic(name))
+	for n := range 20 {
+		must(producer.BeginTransaction())
+		producer.Produce(ctx, &kgo.Record{Value: value(n)}, func(_ *kgo.Record, err error) { must(err) })
+		must(producer.Flush(ctx))
+		must(producer.EndTransaction(ctx, kgo.TransactionEndTry(n%2 == 0)))
+	}
+	producer.Close()
+	// Reads what is committed, writes it on with the offsets, and stops when each has been there once.
+	session, err := kgo.NewGroupTransactSession(kgo.SeedBrokers(bootstrap), kgo.TransactionalID(name+"-session"), kgo.ConsumerGroup(name+"-g"),
+		kgo.ConsumeTopics(name), kgo.DefaultProduceTopic(name+"-made"), kgo.AllowAutoTopicCreation(), kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.RequireStableFetchOffsets())
+	must(err)
+	var all tally
+	for seen := 0; seen < 10; {
+		fetches := session.PollFetches(ctx)
+		must(fetches.Err())
+		must(session.Begin())
+		fetches.EachRecord(func(r *kgo.Record) {
+			seen = all.add(r.Value)
+			session.Produce(ctx, &kgo.Record{Value: r.Value}, func(_ *kgo.Record, err error) { must(err) })
+		})
+		committed, err := session.End(ctx, kgo.TryCommit)
+		must(err)
+		expect(committed, "a transaction of the session was aborted")
+	}
+	session.Close()
+	for n := range 20 {
+		expect(all.seen[string(value(n))] == 1-n%2, "value %d came %d times", n, all.seen[string(value(n))])
+	}
+}
+
 func franzAdmin() {
 	admin := kadm.NewClient(franz())
 	defer admin.Close()
@@ -239,7 +272,7 @@ func kafkaGo() {
 }
 
 func main() {
-	checks := map[string]func(){"franz-produce": franzProduce, "franz-group": franzGroup, "franz-admin": franzAdmin, "sarama": saramaAll, "kafka-go": kafkaGo}
+	checks := map[string]func(){"franz-produce": franzProduce, "franz-group": franzGroup, "franz-admin": franzAdmin, "franz-txn": franzTxn, "sarama": saramaAll, "kafka-go": kafkaGo}
 	if len(os.Args) != 4 || checks[os.Args[3]] == nil {
 		fmt.Fprintln(os.Stderr, "go-client BOOTSTRAP NAME CHECK")
 		os.Exit(2)

@@ -17,8 +17,7 @@ use super::cluster::{
 };
 use super::configs::{AlterConfigs, DescribeConfigs, IncrementalAlterConfigs, ListConfigResources};
 use super::data::{
-    DeleteRecords, DescribeProducers, Fetch, InitProducerId, ListOffsets, OffsetForLeaderEpoch, Produce,
-    ReplicaSynced,
+    DeleteRecords, DescribeProducers, Fetch, ListOffsets, OffsetForLeaderEpoch, Produce, ReplicaSynced,
 };
 use super::groups::{
     ConsumerGroupDescribe, ConsumerGroupHeartbeat, DeleteGroups, DescribeGroups, FindCoordinator, Heartbeat,
@@ -28,6 +27,10 @@ use super::request::{Broker, ConnectionInfo, ListenerInfo, RequestContext};
 use super::topics::{
     AlterPartitionReassignments, CreatePartitions, CreateTopics, DeleteTopics, DescribeTopicPartitions,
     ElectLeaders, ListPartitionReassignments, Metadata,
+};
+use super::transactions::{
+    AddOffsetsToTxn, AddPartitionsToTxn, DescribeTransactions, EndTxn, InitProducerId, ListTransactions,
+    TxnOffsetCommit, WriteTxnMarkers,
 };
 use super::{Answer, On, Served};
 use crate::wire::guard;
@@ -78,6 +81,11 @@ pub static APIS: &[Entry] = &[
     entry::<DeleteRecords>(),
     entry::<InitProducerId>(),
     entry::<OffsetForLeaderEpoch>(),
+    entry::<AddPartitionsToTxn>(),
+    entry::<AddOffsetsToTxn>(),
+    entry::<EndTxn>(),
+    entry::<WriteTxnMarkers>(),
+    entry::<TxnOffsetCommit>(),
     entry::<DescribeAcls>(),
     entry::<CreateAcls>(),
     entry::<DeleteAcls>(),
@@ -102,6 +110,8 @@ pub static APIS: &[Entry] = &[
     entry::<BrokerRegistration>(),
     entry::<BrokerHeartbeat>(),
     entry::<UnregisterBroker>(),
+    entry::<DescribeTransactions>(),
+    entry::<ListTransactions>(),
     entry::<AllocateProducerIds>(),
     entry::<ConsumerGroupHeartbeat>(),
     entry::<ConsumerGroupDescribe>(),
@@ -126,7 +136,6 @@ pub static PRIVATE: &[Entry] = &[
 /// Every other API of Kafka, and why it is not served.
 pub static NOT_SERVED: &[(&[i16], &str)] = &[
     (&[17, 36], "authentication is not served yet: SaslHandshake, SaslAuthenticate"),
-    (&[24, 25, 26, 27, 28, 65, 66], "transactions are not served yet"),
     (&[38, 39, 40, 41], "delegation tokens are not served yet"),
     (&[48, 49], "client quotas are not served yet"),
     (&[50, 51], "SCRAM credentials are not served yet, except at formatting"),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
+use super::txn_work::TxnWorkers;
 use crate::api::Broker;
 use crate::api::transactions::{TxnVerifier, over_the_network};
 use crate::client::ToBrokers;
@@ -20,7 +21,7 @@ use crate::coordinator::txn::{TxnConfigs, TxnShard};
 use crate::env::Env;
 use crate::metadata::{MetadataDelta, MetadataImage};
 use crate::quorum::Publisher;
-use crate::types::Ms;
+use crate::types::{LeaderEpoch, Ms, PartitionIndex, Rng};
 use crate::wire::compress::{Codec, Compression};
 
 /// Commands that may be queued for one shard.
@@ -110,24 +111,33 @@ pub(super) fn txn_verifier(
 }
 
 /// Follows the leadership of the topics of coordinators. Subscribes after the replicas, whose partitions it takes up.
-pub(super) fn subscribe(publisher: &Publisher, broker: &Arc<Broker>) {
+pub(super) fn subscribe(publisher: &Publisher, broker: &Arc<Broker>, rng: Rng) {
     let broker = Arc::clone(broker);
+    let workers = TxnWorkers::new(&broker, rng);
     publisher.subscribe(Box::new(move |delta, image| {
-        follow(&broker, &broker.groups, CONSUMER_OFFSETS, delta, image);
-        follow(&broker, &broker.transactions, TRANSACTION_STATE, delta, image);
+        follow(&broker, &broker.groups, CONSUMER_OFFSETS, delta, image, |_, _, _| {});
+        follow(&broker, &broker.transactions, TRANSACTION_STATE, delta, image, |partition, led, epoch| {
+            workers.follow(partition, led, epoch);
+        });
     }));
 }
 
+/// Has `coordinator` follow the leadership of `topic`; `then` hears of each partition whether it is led here and in which
+/// epoch, none if it is gone.
 fn follow<S: Shard>(
     broker: &Broker,
     coordinator: &Arc<Coordinator<S>>,
     topic: &str,
     delta: &MetadataDelta,
     image: &Arc<MetadataImage>,
+    then: impl Fn(PartitionIndex, bool, Option<LeaderEpoch>),
 ) {
     let deleted = delta.topics_deleted.values().any(|name| **name == *topic);
     if deleted {
-        resign_all(coordinator);
+        for partition in coordinator.partitions() {
+            coordinator.resigned(partition, None);
+            then(partition, false, None);
+        }
     }
     if let Some(found) = image.topics().get(topic)
         && let Some(changed) = delta.partitions.get(&found.id)
@@ -135,15 +145,17 @@ fn follow<S: Shard>(
         for &index in changed {
             let Some(registration) = found.partition(index) else { continue };
             let led = registration.leader == broker.config.node_id;
+            let epoch = registration.leader_epoch;
             match broker.replicas.partition(topic, index) {
                 Ok(partition) if led => {
                     let (clock, tasks) = (Arc::clone(&broker.clock), broker.tasks.clone());
-                    coordinator.elected(
-                        index,
-                        LedPartition::new(partition, registration.leader_epoch, clock, tasks),
-                    );
+                    coordinator.elected(index, LedPartition::new(partition, epoch, clock, tasks));
+                    then(index, true, Some(epoch));
                 }
-                Ok(_) | Err(_) => coordinator.resigned(index, Some(registration.leader_epoch)),
+                Ok(_) | Err(_) => {
+                    coordinator.resigned(index, Some(epoch));
+                    then(index, false, Some(epoch));
+                }
             }
         }
     }

@@ -3,10 +3,10 @@
 use kafka_protocol::messages::BrokerId;
 use kafka_protocol::protocol::StrBytes;
 
-use super::{partition_of, text};
+use super::text;
 use crate::api::auto_create::auto_create;
 use crate::api::{Api, On, RequestContext};
-use crate::coordinator::routing::CONSUMER_OFFSETS;
+use crate::coordinator::routing::{CONSUMER_OFFSETS, TRANSACTION_STATE, partition_for};
 use crate::metadata::Endpoint;
 use crate::schema::api::find_coordinator_response::Coordinator;
 use crate::schema::api::{FindCoordinatorRequest, FindCoordinatorResponse};
@@ -16,6 +16,10 @@ use crate::types::{ErrorCode, NodeId};
 const BATCHED_FROM: i16 = 4;
 /// The key is a group's id.
 const GROUP: i8 = 0;
+/// The key is a transactional id.
+const TRANSACTION: i8 = 1;
+/// The key is a partition of a share group.
+const SHARE: i8 = 2;
 
 /// Key 10.
 pub struct FindCoordinator;
@@ -36,8 +40,8 @@ impl Api for FindCoordinator {
             true => vec![request.key],
             false => request.coordinator_keys,
         };
-        if request.key_type == GROUP {
-            auto_create(cx, [CONSUMER_OFFSETS].into_iter()).await;
+        if let Some(topic) = topic_of(request.key_type) {
+            auto_create(cx, [topic].into_iter()).await;
         }
         let found = keys.into_iter().map(|key| {
             let found = find(cx, request.key_type, &key);
@@ -58,18 +62,30 @@ impl Api for FindCoordinator {
     }
 }
 
-fn find(cx: &RequestContext, key_type: i8, key: &str) -> Result<(NodeId, Endpoint), ErrorCode> {
-    if key_type != GROUP {
-        // Transactions and share groups are not coordinated yet.
-        return Err(if (1..=2).contains(&key_type) {
-            ErrorCode::CoordinatorNotAvailable
-        } else {
-            ErrorCode::InvalidRequest
-        });
+/// Where coordinators of such keys keep their state.
+fn topic_of(key_type: i8) -> Option<&'static str> {
+    match key_type {
+        GROUP => Some(CONSUMER_OFFSETS),
+        TRANSACTION => Some(TRANSACTION_STATE),
+        _ => None,
     }
-    let partition = partition_of(cx, key).map_err(|_| ErrorCode::CoordinatorNotAvailable)?;
+}
+
+fn find(cx: &RequestContext, key_type: i8, key: &str) -> Result<(NodeId, Endpoint), ErrorCode> {
+    let Some(topic) = topic_of(key_type) else {
+        // Share groups are not coordinated yet.
+        return Err(match key_type {
+            SHARE => ErrorCode::CoordinatorNotAvailable,
+            _ => ErrorCode::InvalidRequest,
+        });
+    };
     let image = cx.broker.image();
-    let leader = image.topics().partition(CONSUMER_OFFSETS, partition).map(|partition| partition.leader);
+    let count = image.topics().get(topic).map_or(0, |topic| topic.partitions.len());
+    let partition = match i32::try_from(count) {
+        Ok(count @ 1..) => partition_for(key, count),
+        Ok(_) | Err(_) => return Err(ErrorCode::CoordinatorNotAvailable),
+    };
+    let leader = image.topics().partition(topic, partition).map(|partition| partition.leader);
     let may_lead = |id| id != cx.broker.config.node_id || cx.broker.replicas.lease().check().is_ok();
     let leader = leader.filter(|&id| image.is_active(id) && may_lead(id));
     let leader = leader.and_then(|id| image.brokers().get(id));

@@ -26,7 +26,7 @@ pub use list_transactions::ListTransactions;
 pub use txn_offset_commit::TxnOffsetCommit;
 pub(super) use verification::{Looked, Verified, verify_produce};
 pub use verify::{AskCoordinator, TxnVerifier, in_process, over_the_network};
-pub use write_txn_markers::WriteTxnMarkers;
+pub use write_txn_markers::{WriteTxnMarkers, write_markers};
 
 use super::internal_topics::TRANSACTION_STATE;
 use crate::api::{Broker, RequestContext};

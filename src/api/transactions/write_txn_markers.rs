@@ -10,7 +10,7 @@ use kafka_protocol::messages::{ProducerId as WireProducerId, TopicName as WireTo
 use kafka_protocol::protocol::StrBytes;
 use tokio::time::{Instant, timeout_at};
 
-use crate::api::{Api, On, RequestContext};
+use crate::api::{Api, Broker, On, RequestContext};
 use crate::coordinator::routing::CONSUMER_OFFSETS;
 use crate::coordinator::runtime::{Refused, TxnEnded};
 use crate::replica::{ProduceWaitSlot, TxnEnd};
@@ -36,13 +36,18 @@ impl Api for WriteTxnMarkers {
     const ON: On = On::Broker;
 
     async fn handle(cx: &RequestContext, request: WriteTxnMarkersRequest) -> WriteTxnMarkersResponse {
-        let deadline = Instant::now() + REPLICAS_WAIT_MAX;
-        let mut writing = Writing::default();
-        for marker in &request.markers {
-            writing.begin(cx, marker).await;
-        }
-        writing.finish(cx, deadline).await
+        write_markers(&cx.broker, request).await
     }
+}
+
+/// Writes markers to partitions that this broker leads.
+pub async fn write_markers(broker: &Broker, request: WriteTxnMarkersRequest) -> WriteTxnMarkersResponse {
+    let deadline = Instant::now() + REPLICAS_WAIT_MAX;
+    let mut writing = Writing::default();
+    for marker in &request.markers {
+        writing.begin(broker, marker).await;
+    }
+    writing.finish(broker, deadline).await
 }
 
 /// One partition's marker.
@@ -64,7 +69,7 @@ struct Writing {
 
 impl Writing {
     /// Appends one transaction's markers.
-    async fn begin(&mut self, cx: &RequestContext, marker: &WritableTxnMarker) {
+    async fn begin(&mut self, broker: &Broker, marker: &WritableTxnMarker) {
         let end = TxnEnd {
             producer_id: marker.producer_id.0,
             producer_epoch: marker.producer_epoch,
@@ -75,7 +80,7 @@ impl Writing {
             txn_version: i16::from(marker.transaction_version),
         };
         for topic in &marker.topics {
-            let replicas = cx.broker.replicas.topic(&topic.name);
+            let replicas = broker.replicas.topic(&topic.name);
             for &partition in &topic.partition_indexes {
                 let index = self.all.len();
                 let found = replicas.as_ref().and_then(|topic| topic.partition(partition).ok());
@@ -83,7 +88,7 @@ impl Writing {
                     // Also for one that is elsewhere: the coordinator then looks for its leader.
                     None => ErrorCode::UnknownTopicOrPartition,
                     Some(_) if **topic.name == *CONSUMER_OFFSETS => {
-                        match cx.broker.groups.end_transaction(partition, end).await {
+                        match broker.groups.end_transaction(partition, end).await {
                             Ok(ended) => {
                                 self.groups.push((index, ended));
                                 ErrorCode::None
@@ -92,7 +97,7 @@ impl Writing {
                         }
                     }
                     Some(partition) => {
-                        let now = cx.broker.clock.now();
+                        let now = broker.clock.now();
                         match partition.append_marker(&end, now, index, &mut self.wait) {
                             Ok(_appended) => ErrorCode::None,
                             Err(refused) => refused.code,
@@ -110,7 +115,7 @@ impl Writing {
     }
 
     /// Waits for the replicas, and says what became of each marker.
-    async fn finish(mut self, cx: &RequestContext, deadline: Instant) -> WriteTxnMarkersResponse {
+    async fn finish(mut self, broker: &Broker, deadline: Instant) -> WriteTxnMarkersResponse {
         if let Some(wait) = self.wait.into_wait() {
             let in_time = timeout_at(deadline, wait.done()).await.is_ok();
             let failures =
@@ -127,7 +132,7 @@ impl Writing {
                 Err(_too_late) => ErrorCode::RequestTimedOut,
             };
         }
-        if let Err(no_lease) = cx.broker.replicas.lease().check() {
+        if let Err(no_lease) = broker.replicas.lease().check() {
             // It may have been stopped for so long that another leads by now and has nothing of it.
             self.all.iter_mut().filter(|w| w.error == ErrorCode::None).for_each(|w| w.error = no_lease);
         }

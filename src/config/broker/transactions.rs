@@ -2,7 +2,7 @@
 
 use crate::config::property::properties;
 
-const TRANSACTIONS: &str = "transactions are not there yet";
+const TWO_PHASES: &str = "transactions with two phases are not stable in Kafka either";
 
 properties! {
     /// Transactions.
@@ -14,30 +14,26 @@ properties! {
     "add.partitions.to.txn.retry.backoff.ms", Int, Is("20"), AtLeast(1), High, ReadOnly;
     /// How often transactions past their timeout are looked for.
     "transaction.abort.timed.out.transaction.cleanup.interval.ms", Int, Is("10000"), AtLeast(1), Low,
-        ReadOnly, ignored: TRANSACTIONS;
+        ReadOnly;
     /// Longest timeout that a transaction may ask for.
-    "transaction.max.timeout.ms", Int, Is("900000"), AtLeast(1), High, ReadOnly, ignored: TRANSACTIONS;
+    "transaction.max.timeout.ms", Int, Is("900000"), AtLeast(1), High, ReadOnly;
     /// Whether a partition checks with the coordinator that a transaction is open.
     "transaction.partition.verification.enable", Boolean, Is("true"), Any, Low, ClusterWide;
     /// How often transactional ids that expired are looked for.
     "transaction.remove.expired.transaction.cleanup.interval.ms", Int, Is("3600000"), AtLeast(1), Low,
-        ReadOnly, ignored: TRANSACTIONS;
+        ReadOnly;
     /// Bytes read at a time when transactions are loaded.
-    "transaction.state.log.load.buffer.size", Int, Is("5242880"), AtLeast(1), High, ReadOnly,
-        ignored: TRANSACTIONS;
+    "transaction.state.log.load.buffer.size", Int, Is("5242880"), AtLeast(1), High, ReadOnly;
     /// `min.insync.replicas` of the transactions topic.
-    "transaction.state.log.min.isr", Int, Is("2"), AtLeast(1), High, ReadOnly, ignored: TRANSACTIONS;
+    "transaction.state.log.min.isr", Int, Is("2"), AtLeast(1), High, ReadOnly;
     /// Partitions of the transactions topic when it is made.
-    "transaction.state.log.num.partitions", Int, Is("50"), AtLeast(1), High, ReadOnly, ignored: TRANSACTIONS;
+    "transaction.state.log.num.partitions", Int, Is("50"), AtLeast(1), High, ReadOnly;
     /// Replicas of the transactions topic when it is made.
-    "transaction.state.log.replication.factor", Short, Is("3"), AtLeast(1), High, ReadOnly,
-        ignored: TRANSACTIONS;
+    "transaction.state.log.replication.factor", Short, Is("3"), AtLeast(1), High, ReadOnly;
     /// Segment size of the transactions topic.
-    "transaction.state.log.segment.bytes", Int, Is("104857600"), AtLeast(1), High, ReadOnly,
-        ignored: TRANSACTIONS;
+    "transaction.state.log.segment.bytes", Int, Is("104857600"), AtLeast(1), High, ReadOnly;
     /// Whether transactions may stay prepared without a timeout.
-    "transaction.two.phase.commit.enable", Boolean, Is("false"), Any, Low, ReadOnly, ignored: TRANSACTIONS;
+    "transaction.two.phase.commit.enable", Boolean, Is("false"), Any, Low, ReadOnly, ignored: TWO_PHASES;
     /// How long an idle transactional id is remembered.
-    "transactional.id.expiration.ms", Int, Is("604800000"), AtLeast(1), High, ReadOnly,
-        ignored: TRANSACTIONS;
+    "transactional.id.expiration.ms", Int, Is("604800000"), AtLeast(1), High, ReadOnly;
 }
