@@ -241,9 +241,9 @@ impl Turn<'_, '_> {
             Step::NeedsId => self.wait_for_id(ticket, Command::End(end)),
             Step::Put(next) => {
                 let ended = Reply::Ended(Ok(transitions::after_end(&next.transaction)));
-                match end.version.bumps_epoch() || next.transaction.partitions.is_empty() {
-                    // The next transaction is known by its epoch and waits by itself.
+                match next.transaction.partitions.is_empty() {
                     true => self.out.reply(ticket, ended),
+                    // So that the next transaction, which comes at once, does not come too early.
                     false => self.wait(&end.id, ticket, Then::Reply(ended.clone()), ended),
                 }
                 self.put(&end.id, next);

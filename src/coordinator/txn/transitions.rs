@@ -145,12 +145,10 @@ pub(super) fn fence(now: Now<'_>, cluster: TransactionVersion) -> Step {
 pub(super) fn add_partitions(now: Now<'_>, add: &AddPartitions) -> Step {
     let transaction = now.transaction;
     if transaction.state.is_prepared() {
-        return match add.producer == after_end(transaction) && transaction.client_version.bumps_epoch() {
-            true => Step::Wait,
-            // Without epochs of their own there is no telling whether this belongs to the transaction that has ended or
-            // to the next. A producer that has heard of the end asks again (KAFKA-17754).
-            false => Step::Refuse(ErrorCode::ConcurrentTransactions),
-        };
+        // Never waits: without epochs of their own there is no telling whether this belongs to the transaction that has
+        // ended or to the next (KAFKA-17754); with them a leader asks, whose check before the batch must begin after the
+        // marker of the transaction before.
+        return Step::Refuse(ErrorCode::ConcurrentTransactions);
     }
     if let Err(error) = is_producer(transaction, add.producer) {
         return Step::Refuse(error);

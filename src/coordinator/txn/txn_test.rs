@@ -361,15 +361,16 @@ fn a_transaction_with_an_epoch_of_its_own_from_beginning_to_end() {
     let first = machine.init(None).unwrap();
     assert_eq!(machine.add(first, 0, V2), ADDED);
     let second = at(first, 1);
-    assert_eq!(machine.ask(end(first, true, V2)), ended(second), "the markers are not waited for");
+    let commit = machine.begin(end(first, true, V2));
     assert_eq!((machine.state(), machine.transaction().client_version), (State::PrepareCommit, V2));
-    // What the next transaction asks waits for them; asked again, so does the end.
-    let added = machine.begin(add(second, 1, V2));
+    // The next transaction cannot begin before the markers are written; asked again, the end waits for them too.
+    assert_eq!(machine.add(second, 1, V2), not_added(ErrorCode::ConcurrentTransactions));
     let again = machine.begin(end(first, true, V2));
-    assert_eq!((machine.answer(added), machine.answer(again)), (None, None));
+    assert_eq!((machine.answer(commit), machine.answer(again)), (None, None));
     let markers = machine.write_markers();
     assert_eq!((markers[0].producer, markers[0].committed, markers[0].version), (second, true, V2));
-    assert_eq!((machine.answer(added), machine.answer(again)), (ADDED, ended(second)));
+    assert_eq!((machine.answer(commit), machine.answer(again)), (ended(second), ended(second)));
+    assert_eq!(machine.add(second, 1, V2), ADDED);
     assert_eq!((machine.state(), machine.transaction().producer), (State::Ongoing, second));
     assert_eq!(*machine.transaction().partitions, partitions(&[1]));
     assert_eq!(machine.verify(second, 1), Ok(ErrorCode::None));
@@ -383,11 +384,9 @@ fn who_waits_for_markers_does_not_wait_for_ever() {
     let first = machine.init(None).unwrap();
     machine.add(first, 0, V2);
     machine.ask(end(first, true, V2));
-    let added = machine.begin(add(at(first, 1), 1, V2));
     let again = machine.begin(end(first, true, V2));
     let other = machine.init_with(None);
     machine.pass(machine.config.wait_ms);
-    assert_eq!(machine.answer(added), not_added(ErrorCode::ConcurrentTransactions));
     assert_eq!(machine.answer(again), refused(ErrorCode::ConcurrentTransactions));
     let concurrent = Reply::InitProducerId(Err(ErrorCode::ConcurrentTransactions));
     assert_eq!(machine.answer(other), Some(concurrent));
@@ -594,9 +593,8 @@ fn who_has_used_up_the_epochs_gets_another_id() {
     let ticket = machine.begin(end(last, true, V2));
     machine.give_ids();
     let next = Producer { id: 1001, epoch: 0 };
-    assert_eq!(machine.answer(ticket), ended(next));
     assert_eq!(machine.transaction().next_id, Some(1001));
-    let added = machine.begin(add(next, 0, V2));
+    assert_eq!(machine.add(next, 0, V2), not_added(ErrorCode::ConcurrentTransactions));
     let again = machine.begin(end(last, true, V2));
     let markers = machine.write_markers();
     assert_eq!(
@@ -604,7 +602,8 @@ fn who_has_used_up_the_epochs_gets_another_id() {
         at(producer, EPOCH_MAX),
         "of the old id, in an epoch that nobody ever had"
     );
-    assert_eq!((machine.answer(added), machine.answer(again)), (ADDED, ended(next)));
+    assert_eq!((machine.answer(ticket), machine.answer(again)), (ended(next), ended(next)));
+    assert_eq!(machine.add(next, 0, V2), ADDED);
     machine.rewrite(|transaction| {
         transaction.state = State::CompleteCommit;
         transaction.previous_id = Some(producer.id);
