@@ -29,7 +29,7 @@ impl Response {
 
     /// No answer at all: for who wants none, where that is known only after a wait.
     pub fn nothing() -> Response {
-        Response { parts: SmallVec::new() }
+        Response { parts: SmallVec::new(), is_last: false }
     }
 
     /// An answer of several pieces, in order; the first begins with the length of all.

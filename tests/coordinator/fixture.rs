@@ -10,6 +10,7 @@ use ottla::coordinator::runtime::loader::{Loaded, load};
 use ottla::coordinator::runtime::{AppendError, PartitionLog, ReadError};
 use ottla::coordinator::shard::LogRecord;
 use ottla::env::net::BoxFuture;
+use ottla::replica::{TxnEnd, Verification};
 use ottla::types::{LeaderEpoch, Offset};
 use ottla::wire::batch::batches;
 use tokio::sync::watch;
@@ -22,7 +23,11 @@ static SEGMENT: &[u8] = include_bytes!("../fixtures/consumer-offsets/00000000000
 struct Segment;
 
 impl PartitionLog for Segment {
-    fn append(&self, _batch: Vec<u8>) -> Result<Offset, AppendError> {
+    fn append(&self, _batch: Vec<u8>, _verification: Verification) -> Result<Offset, AppendError> {
+        Err(AppendError::NotLeader)
+    }
+
+    fn append_marker(&self, _end: &TxnEnd) -> Result<Offset, AppendError> {
         Err(AppendError::NotLeader)
     }
 

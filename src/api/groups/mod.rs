@@ -3,9 +3,9 @@
 //! Handlers turn requests into commands of [`crate::coordinator::group`], send them to the shard that keeps the group,
 //! and turn what it says into answers.
 
+mod commit_answer;
 mod consumer_group_describe;
 mod consumer_group_heartbeat;
-mod commit_answer;
 mod delete_groups;
 mod describe_groups;
 mod find_coordinator;
@@ -23,9 +23,9 @@ use std::sync::Arc;
 
 use kafka_protocol::protocol::StrBytes;
 
+pub(super) use commit_answer::CommitAnswer;
 pub use consumer_group_describe::ConsumerGroupDescribe;
 pub use consumer_group_heartbeat::ConsumerGroupHeartbeat;
-pub(super) use commit_answer::CommitAnswer;
 pub use delete_groups::DeleteGroups;
 pub use describe_groups::DescribeGroups;
 pub use find_coordinator::FindCoordinator;
