@@ -6,10 +6,12 @@ use crate::types::PartitionIndex;
 pub const CONSUMER_OFFSETS: &str = "__consumer_offsets";
 /// The topic that transaction coordinators keep their state in.
 pub const TRANSACTION_STATE: &str = "__transaction_state";
+/// The topic that share coordinators keep their state in.
+pub const SHARE_GROUP_STATE: &str = "__share_group_state";
 
-/// The partition of `__consumer_offsets` that keeps the group `key`, or of `__transaction_state` that keeps the
-/// transactional id: Java's `String.hashCode`, its sign taken off the way Kafka
-/// does, modulo the number of partitions. Every broker, and every Kafka that wrote the topic, must agree on it.
+/// The partition of a coordinator's topic that keeps `key`, which is a group's id, a transactional id or the text form of a
+/// share partition: Java's `String.hashCode`, its sign taken off the way Kafka does, modulo the number of partitions. Every
+/// broker, and every Kafka that wrote the topic, must agree on it.
 ///
 /// `partitions` is at least 1.
 pub fn partition_for(key: &str, partitions: i32) -> PartitionIndex {
