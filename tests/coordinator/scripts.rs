@@ -462,6 +462,7 @@ impl Script {
                 Some(o) => format!("{group} {topic}-{partition}={}{}", o.offset, note(&o.metadata)),
             },
             GroupRecord::Consumer(record) => self.consumer_record(record),
+            GroupRecord::Share(record) => format!("{} {:?}", record.group, record.change),
             GroupRecord::Foreign(record) => format!("{} {:?}", record.group, record.kind),
         }
     }
@@ -566,6 +567,7 @@ impl Script {
                 let each = groups.iter().map(|(g, e)| format!("{g} {}", ok(*e)));
                 each.collect::<Vec<_>>().join(", ")
             }
+            of_shares => format!("{of_shares:?}"),
         }
     }
 

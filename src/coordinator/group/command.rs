@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::classic::MemberId;
 use super::consumer::Subscription;
 use super::modern::{Partitions, TopicIdPartition};
+use super::share::{ShareGroup, Topics};
 use super::state::GroupId;
 use crate::coordinator::shard::Producer;
 use crate::types::{ErrorCode, LeaderEpoch, Ms, Offset, PartitionIndex, TopicId, TopicName};
@@ -38,6 +39,20 @@ pub enum Command {
     Describe(Vec<GroupId>),
     /// DeleteGroups.
     Delete(Vec<GroupId>),
+    /// ShareGroupHeartbeat.
+    ShareHeartbeat(ShareHeartbeat),
+    /// ShareGroupDescribe.
+    ShareDescribe(Vec<GroupId>),
+    /// Share coordinators keep positions for these partitions now.
+    ShareInitialized(GroupId, Vec<(TopicId, PartitionIndex)>),
+    /// For which partitions a share group has positions.
+    SharePositions(GroupId),
+    /// AlterShareGroupOffsets: positions are about to be begun anew.
+    ShareAlter(GroupId, Topics),
+    /// DeleteShareGroupOffsets: positions are about to be deleted.
+    ShareForget(GroupId, Vec<TopicId>),
+    /// And now they are.
+    ShareForgotten(GroupId, Vec<TopicId>),
 }
 
 /// The answer to a [`Command`], of the same name.
@@ -67,6 +82,50 @@ pub enum Reply {
     Describe(Vec<DescribedGroup>),
     /// To [`Command::Delete`], in the order asked.
     Delete(Vec<(GroupId, ErrorCode)>),
+    /// To [`Command::ShareHeartbeat`].
+    ShareHeartbeat(Result<ShareBeat, (ErrorCode, String)>),
+    /// To [`Command::ShareDescribe`], in the order asked.
+    ShareDescribe(Vec<(GroupId, Option<Box<ShareGroup>>)>),
+    /// To [`Command::ShareInitialized`] and [`Command::ShareForgotten`].
+    ShareDone,
+    /// To [`Command::SharePositions`] and [`Command::ShareForget`].
+    SharePositions(Result<Topics, ErrorCode>),
+    /// To [`Command::ShareAlter`]: the epoch of the positions.
+    ShareAlter(Result<i32, ErrorCode>),
+}
+
+/// ShareGroupHeartbeat.
+#[derive(Clone, Debug)]
+pub struct ShareHeartbeat {
+    /// The group.
+    pub group: GroupId,
+    /// The member, which chose its id itself.
+    pub member: MemberId,
+    /// Its epoch; 0 to join, -1 to leave.
+    pub member_epoch: i32,
+    /// Where it is; none if that has not changed.
+    pub rack_id: Option<Arc<str>>,
+    /// The topics it wants; none if they have not changed.
+    pub names: Option<Vec<TopicName>>,
+    /// What the client calls itself.
+    pub client_id: Arc<str>,
+    /// Its address, as `/127.0.0.1`.
+    pub client_host: Arc<str>,
+}
+
+/// What a member of a share group is told.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ShareBeat {
+    /// Its epoch from now on.
+    pub member_epoch: i32,
+    /// How soon to come again.
+    pub heartbeat_interval_ms: Ms,
+    /// What to read; none if that has not changed.
+    pub assignment: Option<Partitions>,
+    /// The epoch of positions that are begun now.
+    pub state_epoch: i32,
+    /// Partitions for which positions are to be begun.
+    pub initialize: Vec<(TopicId, PartitionIndex)>,
 }
 
 /// A protocol that a member can follow, with its metadata for it; in order of preference.

@@ -1,6 +1,7 @@
 //! The broker's settings that the group coordinator looks at.
 
 use super::assign::Assignor;
+use super::share::ShareGroupConfigs;
 use crate::types::{Ms, NodeId};
 
 /// Typed view of `group.*` and `offsets.*`; the fields are named after the properties.
@@ -24,6 +25,8 @@ pub struct GroupConfigs {
     pub offsets_commit_timeout_ms: Ms,
     /// How long a JoinGroup of a member without a session may stay parked. Kafka has it fixed at five minutes.
     pub new_member_join_timeout_ms: i32,
+    /// Settings of share groups.
+    pub share: ShareGroupConfigs,
     /// Member ids handed out to one group and not used yet (KIP-394); each costs memory until its session ends.
     pub max_pending_members: usize,
     /// `group.consumer.*`.
@@ -126,6 +129,7 @@ impl Default for GroupConfigs {
             offsets_retention_check_interval_ms: 600_000,
             offsets_commit_timeout_ms: 5_000,
             new_member_join_timeout_ms: 5 * 60_000,
+            share: ShareGroupConfigs::default(),
             max_pending_members: 100_000,
             consumer: ConsumerConfigs::default(),
             node_id: -1,

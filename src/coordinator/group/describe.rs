@@ -8,6 +8,7 @@ use super::classic::group::CONSUMER_PROTOCOL_TYPE;
 use super::classic::{ClassicGroup, State};
 use super::command::{DescribedGroup, DescribedMember, ListGroups, ListedGroup};
 use super::consumer::ConsumerGroup;
+use super::share::ShareGroup;
 use super::state::{Foreign, GroupId};
 use crate::types::ErrorCode;
 
@@ -50,6 +51,10 @@ pub(super) fn list_consumer(id: &GroupId, group: &ConsumerGroup) -> ListedGroup 
         state: group.state().name(),
         kind: "consumer",
     }
+}
+
+pub(super) fn list_share(id: &GroupId, group: &ShareGroup) -> ListedGroup {
+    ListedGroup { id: id.clone(), protocol_type: Arc::from("share"), state: group.state(), kind: "share" }
 }
 
 pub(super) fn list_foreign(id: &GroupId, group: &Foreign) -> ListedGroup {

@@ -19,6 +19,7 @@ pub mod modern;
 pub mod offsets;
 pub mod record;
 pub mod shard;
+pub mod share;
 pub mod state;
 mod timers;
 

@@ -11,9 +11,9 @@ use super::command::{
     TopicErrors,
 };
 use super::config::GroupConfigs;
-use super::consumer;
 use super::record::GroupRecord;
 use super::state::{CommittedOffset, Foreign, Group, GroupId, Hard, TopicOffsets};
+use super::{consumer, share};
 use crate::coordinator::shard::{Cx, LogRecord};
 use crate::metadata::MetadataDelta;
 use crate::types::{ErrorCode, Ms, PartitionIndex, TopicId, TopicName};
@@ -125,7 +125,8 @@ pub(super) fn fetch(hard: &Hard, fetch: &OffsetFetch) -> Result<Vec<FetchedTopic
                 return Err(ErrorCode::UnknownMemberId);
             }
         }
-        Some(Group::Classic(_)) | None => {}
+        // A share group commits nothing; what it had before it was one can be looked at.
+        Some(Group::Classic(_) | Group::Share(_)) | None => {}
     }
     let offsets = hard.offsets.of(&fetch.group);
     Ok(match &fetch.topics {
@@ -254,6 +255,7 @@ pub(super) fn forget(hard: &Hard, id: &GroupId, records: &mut Vec<GroupRecord>) 
         None => {}
         Some(Group::Classic(_)) => records.push(GroupRecord::Group { group: id.clone(), metadata: None }),
         Some(Group::Consumer(group)) => consumer::tombstones::forget_group(id, group, records),
+        Some(Group::Share(group)) => share::tombstones::forget_group(id, group, records),
         Some(Group::Foreign(group)) => {
             for key in &group.keys {
                 let key = Bytes::copy_from_slice(key);

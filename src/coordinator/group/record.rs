@@ -1,6 +1,6 @@
 //! Records of `__consumer_offsets` as the shard sees them, and their form in the log ([`crate::schema::groups`]).
 //!
-//! What a Kafka broker wrote loads too: classic and consumer groups and offsets as ours, groups of other protocols as
+//! What a Kafka broker wrote loads too: classic, consumer and share groups and offsets as ours, groups of other protocols as
 //! [`ForeignRecord`]s, types that nobody knows yet not at all.
 
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use bytes::Bytes;
 
 use super::classic::MemberId;
 use super::consumer::ConsumerRecord;
+use super::share::ShareGroupRecord;
 use super::state::{ClassicMetadata, CommittedOffset, ForeignKind, GroupId, MemberMetadata};
 use crate::coordinator::shard::{LogRecord, Unreadable};
 use crate::schema::groups as wire;
@@ -37,6 +38,8 @@ pub enum GroupRecord {
     },
     /// A record of a consumer group.
     Consumer(ConsumerRecord),
+    /// A record of a share group.
+    Share(ShareGroupRecord),
     /// A record of a group whose protocol is not served.
     Foreign(ForeignRecord),
 }
@@ -62,6 +65,7 @@ impl LogRecord for GroupRecord {
     fn encode(&self) -> Result<(Bytes, Option<Bytes>), Unreadable> {
         let record = match self {
             GroupRecord::Consumer(record) => return Ok(record.encode()?),
+            GroupRecord::Share(record) => return Ok(record.encode()?),
             GroupRecord::Foreign(record) => {
                 return Ok((Bytes::copy_from_slice(&record.key), record.value.clone()));
             }
@@ -94,10 +98,10 @@ impl LogRecord for GroupRecord {
                 value: value.cloned(),
             }))
         };
-        use ForeignKind::{Share, Streams};
+        use ForeignKind::Streams;
         // Of foreign groups only the keys are looked at, so that nothing in their values can keep a partition from
         // loading whole.
-        let is_served = matches!(key_bytes.first_chunk(), Some([0, 0..=8 | 16]));
+        let is_served = matches!(key_bytes.first_chunk(), Some([0, 0..=8 | 10..=16]));
         let record = wire::GroupRecord::decode(key_bytes, value.filter(|_| is_served))?;
         Ok(match record {
             Wire::OffsetCommit(key, value) => Some(GroupRecord::Offset {
@@ -109,12 +113,6 @@ impl LogRecord for GroupRecord {
             Wire::GroupMetadata(key, value) => {
                 Some(GroupRecord::Group { group: key.group.into(), metadata: value.map(group_of) })
             }
-            Wire::ShareGroupMetadata(k, _) => foreign(Share, k.group_id, None, true),
-            Wire::ShareGroupMemberMetadata(k, _) => foreign(Share, k.group_id, Some(k.member_id), false),
-            Wire::ShareGroupTargetAssignmentMetadata(k, _) => foreign(Share, k.group_id, None, false),
-            Wire::ShareGroupTargetAssignmentMember(k, _) => foreign(Share, k.group_id, None, false),
-            Wire::ShareGroupCurrentMemberAssignment(k, _) => foreign(Share, k.group_id, None, false),
-            Wire::ShareGroupStatePartitionMetadata(k, _) => foreign(Share, k.group_id, None, false),
             Wire::StreamsGroupMetadata(k, _) => foreign(Streams, k.group_id, None, true),
             Wire::StreamsGroupMemberMetadata(k, _) => foreign(Streams, k.group_id, Some(k.member_id), false),
             Wire::StreamsGroupTargetAssignmentMetadata(k, _) => foreign(Streams, k.group_id, None, false),
@@ -122,6 +120,14 @@ impl LogRecord for GroupRecord {
             Wire::StreamsGroupCurrentMemberAssignment(k, _) => foreign(Streams, k.group_id, None, false),
             Wire::StreamsGroupTopology(k, _) => foreign(Streams, k.group_id, None, false),
             Wire::Unknown { .. } => None,
+            of_shares @ (Wire::ShareGroupMetadata(..)
+            | Wire::ShareGroupMemberMetadata(..)
+            | Wire::ShareGroupTargetAssignmentMetadata(..)
+            | Wire::ShareGroupTargetAssignmentMember(..)
+            | Wire::ShareGroupCurrentMemberAssignment(..)
+            | Wire::ShareGroupStatePartitionMetadata(..)) => {
+                ShareGroupRecord::decode(of_shares).map(GroupRecord::Share)
+            }
             of_consumers => ConsumerRecord::decode(of_consumers, value).map(GroupRecord::Consumer),
         })
     }

@@ -6,16 +6,16 @@ use std::sync::Arc;
 use super::classic::{ClassicGroup, State, Step};
 use super::command::{
     Command, DescribedGroup, Join, Joined, Left, ListGroups, ListedGroup, OffsetCommit, OffsetDelete, Reply,
-    Synced, TopicErrors,
+    ShareBeat, ShareHeartbeat, Synced, TopicErrors,
 };
 use super::config::GroupConfigs;
 use super::consumer::heartbeat::Beat;
 use super::consumer::turn::{Left as LeftOver, Turn};
-use super::modern::timers::Watches;
+use super::modern::timers::{Watch, Watches};
 use super::record::GroupRecord;
 use super::state::{ClassicMetadata, Group, GroupId, Hard};
 use super::timers::{Timer, TimerId, Timers};
-use super::{consumer, describe, offsets};
+use super::{consumer, describe, offsets, share};
 use crate::coordinator::shard::{Cx, Entry, Output, Shard, Ticket};
 use crate::metadata::MetadataDelta;
 use crate::types::{ErrorCode, Ms, Offset};
@@ -37,6 +37,8 @@ pub struct Soft {
     consumers: consumer::live::Live,
     timers: Timers,
     expiry: Option<TimerId>,
+    /// When share coordinators were last asked to begin positions of a group.
+    positions_asked: BTreeMap<GroupId, Ms>,
 }
 
 impl Soft {
@@ -224,6 +226,43 @@ impl Shard for GroupShard {
                 }
                 out.reply(ticket, Reply::Delete(deleted));
             }
+            Command::ShareHeartbeat(beat) => {
+                let reply = handle_share_heartbeat(hard, soft, cx, &beat, out);
+                out.reply(ticket, Reply::ShareHeartbeat(reply));
+            }
+            Command::ShareDescribe(groups) => {
+                let described = groups.into_iter().map(|id| {
+                    let group = hard.share(&id).map(|group| Box::new(group.clone()));
+                    (id, group)
+                });
+                out.reply(ticket, Reply::ShareDescribe(described.collect()));
+            }
+            Command::ShareInitialized(id, partitions) => {
+                if let Some(group) = hard.share(&id) {
+                    out.records.extend(share::heartbeat::initialized(&id, group, &partitions));
+                }
+                out.reply(ticket, Reply::ShareDone);
+            }
+            Command::SharePositions(id) => {
+                let positions = share_group(hard, &id).map(share::offsets::positions);
+                out.reply(ticket, Reply::SharePositions(positions));
+            }
+            Command::ShareAlter(id, topics) => {
+                let altered = share_group(hard, &id)
+                    .and_then(|group| share::offsets::alter(&id, group, &topics, &mut out.records));
+                out.reply(ticket, Reply::ShareAlter(altered));
+            }
+            Command::ShareForget(id, topics) => {
+                let forgotten = share_group(hard, &id)
+                    .and_then(|group| share::offsets::forget(&id, group, &topics, &mut out.records));
+                out.reply(ticket, Reply::SharePositions(forgotten));
+            }
+            Command::ShareForgotten(id, topics) => {
+                if let Some(group) = hard.share(&id) {
+                    share::offsets::forgotten(&id, group, &topics, &mut out.records);
+                }
+                out.reply(ticket, Reply::ShareDone);
+            }
         }
     }
 
@@ -237,6 +276,7 @@ impl Shard for GroupShard {
                     hard.put_offset(producer.map(|p| p.id), &group, &topic, partition, offset);
                 }
                 GroupRecord::Consumer(record) => hard.put_consumer(&record),
+                GroupRecord::Share(record) => hard.put_share(&record),
                 GroupRecord::Foreign(record) => hard.put_foreign(&record),
             },
         }
@@ -256,13 +296,23 @@ impl Shard for GroupShard {
             | Command::DeleteOffsets(_)
             | Command::List(_)
             | Command::Describe(_)
-            | Command::Delete(_) => false,
+            | Command::Delete(_)
+            | Command::ShareHeartbeat(_)
+            | Command::ShareDescribe(_)
+            | Command::ShareInitialized(..)
+            | Command::SharePositions(_)
+            | Command::ShareAlter(..)
+            | Command::ShareForget(..)
+            | Command::ShareForgotten(..) => false,
         }
     }
 
     fn is_mirrored(record: &GroupRecord) -> bool {
         match record {
-            GroupRecord::Group { .. } | GroupRecord::Consumer(_) | GroupRecord::Foreign(_) => true,
+            GroupRecord::Group { .. }
+            | GroupRecord::Consumer(_)
+            | GroupRecord::Share(_)
+            | GroupRecord::Foreign(_) => true,
             GroupRecord::Offset { .. } => false,
         }
     }
@@ -277,6 +327,10 @@ impl Shard for GroupShard {
                 Group::Classic(metadata) => metadata,
                 Group::Consumer(group) => {
                     soft.turn(cx, &mut out).loaded(id, group);
+                    continue;
+                }
+                Group::Share(group) => {
+                    group.members.keys().for_each(|member| watch_share_member(soft, cx, id, member));
                     continue;
                 }
                 Group::Foreign(_) => continue,
@@ -308,6 +362,11 @@ impl Shard for GroupShard {
     ) {
         if !delta.topics_deleted.is_empty() {
             offsets::topics_deleted(hard, delta, &mut out.records);
+            for (id, group) in &hard.groups {
+                let Group::Share(group) = group else { continue };
+                let is_deleted = |topic| delta.topics_deleted.contains_key(&topic);
+                share::offsets::topics_deleted(id, group, is_deleted, &mut out.records);
+            }
         }
         if !delta.topics_created.is_empty() {
             soft.consumers.new_topics_at = cx.cluster.offset();
@@ -334,6 +393,14 @@ impl Shard for GroupShard {
                 return;
             }
             Timer::Member(id, member, watch) => {
+                if let Some(group) = hard.share(id) {
+                    soft.watches.passed(id, member, *watch);
+                    if group.members.contains_key(member) {
+                        tracing::info!(group = %id, %member, "a member of a share group is silent for too long");
+                        out.records.extend(share::heartbeat::remove(id, group, member, cx.cluster));
+                    }
+                    return;
+                }
                 let Some(group) = hard.consumer(id) else { return };
                 let over = soft.turn(cx, out).out_of_time(id, group, member, *watch);
                 if let LeftOver::Classic(classic) = over {
@@ -380,6 +447,7 @@ fn handle_join(
     let inconsistent = match hard.groups.get(&join.group) {
         Some(Group::Foreign(_)) => true,
         Some(Group::Consumer(group)) => group.members().len() > 0,
+        Some(Group::Share(_)) => true,
         Some(Group::Classic(_)) | None => false,
     };
     if inconsistent {
@@ -426,6 +494,8 @@ fn handle_commit(
     match hard.groups.get(&commit.group) {
         Some(Group::Consumer(group)) => consumer::offsets::check_commit(group, commit, cx.cluster)?,
         Some(Group::Foreign(group)) => offsets::check_foreign_commit(group, commit)?,
+        // Its positions are not committed.
+        Some(Group::Share(_)) => return Err(ErrorCode::GroupIdNotFound),
         Some(Group::Classic(_)) | None => {
             soft.peek(hard, &commit.group, |group| offsets::check_commit(group, commit))?;
         }
@@ -459,6 +529,7 @@ fn handle_list(hard: &Hard, soft: &Soft, list: &ListGroups) -> Vec<ListedGroup> 
     let filter = describe::Filter::new(list);
     let listed = hard.groups.iter().map(|(id, group)| match group {
         Group::Consumer(group) => Some(describe::list_consumer(id, group)),
+        Group::Share(group) => Some(describe::list_share(id, group)),
         Group::Foreign(group) => Some(describe::list_foreign(id, group)),
         Group::Classic(_) => soft.peek(hard, id, |group| group.map(describe::list_classic)),
     });
@@ -466,7 +537,8 @@ fn handle_list(hard: &Hard, soft: &Soft, list: &ListGroups) -> Vec<ListedGroup> 
 }
 
 fn handle_describe(hard: &Hard, soft: &Soft, id: &GroupId) -> DescribedGroup {
-    let is_foreign = matches!(hard.groups.get(id), Some(Group::Consumer(_) | Group::Foreign(_)));
+    let is_foreign =
+        matches!(hard.groups.get(id), Some(Group::Consumer(_) | Group::Share(_) | Group::Foreign(_)));
     soft.peek(hard, id, |group| match group {
         Some(group) if !is_foreign => describe::describe_classic(group),
         Some(_) | None => describe::describe_missing(id, is_foreign),
@@ -477,8 +549,9 @@ fn handle_delete(hard: &Hard, soft: &mut Soft, id: &GroupId, out: &mut Out) -> E
     match hard.groups.get(id) {
         None => return ErrorCode::GroupIdNotFound,
         Some(Group::Consumer(group)) if group.members().len() > 0 => return ErrorCode::NonEmptyGroup,
+        Some(Group::Share(group)) if !group.members.is_empty() => return ErrorCode::NonEmptyGroup,
         Some(Group::Foreign(group)) if !group.members.is_empty() => return ErrorCode::NonEmptyGroup,
-        Some(Group::Consumer(_) | Group::Foreign(_)) => {}
+        Some(Group::Consumer(_) | Group::Share(_) | Group::Foreign(_)) => {}
         Some(Group::Classic(_)) => {
             if !soft.peek(hard, id, |group| group.is_none_or(|g| g.is(State::Empty))) {
                 return ErrorCode::NonEmptyGroup;
@@ -488,7 +561,55 @@ fn handle_delete(hard: &Hard, soft: &mut Soft, id: &GroupId, out: &mut Out) -> E
     offsets::delete_all(hard, id, &mut out.records);
     offsets::forget(hard, id, &mut out.records);
     soft.drop_group(id);
+    soft.positions_asked.remove(id);
     ErrorCode::None
+}
+
+fn share_group<'a>(hard: &'a Hard, id: &str) -> Result<&'a share::ShareGroup, ErrorCode> {
+    hard.share(id).ok_or(ErrorCode::GroupIdNotFound)
+}
+
+fn handle_share_heartbeat(
+    hard: &Hard,
+    soft: &mut Soft,
+    cx: &mut Cx<'_, GroupConfigs>,
+    beat: &ShareHeartbeat,
+    out: &mut Out,
+) -> Result<ShareBeat, (ErrorCode, String)> {
+    let texts =
+        [&beat.group, &beat.member, &beat.client_id, &beat.client_host].into_iter().chain(&beat.rack_id);
+    let names = beat.names.iter().flatten();
+    if texts.chain(names).any(|text| text.len() > TEXT_BYTES_MAX) {
+        return Err((ErrorCode::InvalidRequest, "A text is too long.".to_owned()));
+    }
+    let group = match hard.groups.get(&beat.group) {
+        None => None,
+        Some(Group::Share(group)) => Some(&**group),
+        Some(Group::Classic(_) | Group::Consumer(_) | Group::Foreign(_)) => {
+            return Err((ErrorCode::GroupIdNotFound, format!("Group {} is not a share group.", beat.group)));
+        }
+    };
+    let config = cx.config.share.of(&beat.group, cx.cluster);
+    let asked = soft.positions_asked.get(&beat.group).copied();
+    let asks_again = asked.is_none_or(|at| cx.monotonic - at >= config.initialize_retry_ms);
+    let around = share::heartbeat::Around { now: cx.now, image: cx.cluster, config, asks_again };
+    let decided = share::heartbeat::heartbeat(&beat.group, group, beat, &around)?;
+    if decided.beat.member_epoch < 0 {
+        soft.watches.cancel(&mut soft.timers, &beat.group, &beat.member, Watch::Session);
+    } else {
+        watch_share_member(soft, cx, &beat.group, &beat.member);
+    }
+    if !decided.beat.initialize.is_empty() {
+        soft.positions_asked.insert(beat.group.clone(), cx.monotonic);
+    }
+    out.records.extend(decided.records);
+    Ok(decided.beat)
+}
+
+/// A member was heard of: it is removed if it is not for its session timeout.
+fn watch_share_member(soft: &mut Soft, cx: &Cx<'_, GroupConfigs>, id: &GroupId, member: &Arc<str>) {
+    let at = cx.monotonic + cx.config.share.of(id, cx.cluster).session_timeout_ms;
+    soft.watches.set(&mut soft.timers, id, member, Watch::Session, at);
 }
 
 fn schedule_expiry(soft: &mut Soft, cx: &Cx<'_, GroupConfigs>) {
@@ -505,6 +626,8 @@ fn expire(hard: &Hard, soft: &mut Soft, cx: &Cx<'_, GroupConfigs>, out: &mut Out
             let is_empty = match group {
                 Group::Consumer(group) => group.members().len() == 0,
                 Group::Foreign(group) => group.members.is_empty(),
+                // Its positions are elsewhere, and wait for whoever comes back.
+                Group::Share(_) => false,
                 Group::Classic(_) => live.is_none_or(|g| g.is(State::Empty) && g.pending_joins.is_empty()),
             };
             (all_gone, is_empty)

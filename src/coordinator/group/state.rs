@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::classic::MemberId;
 use super::consumer::{ConsumerGroup, ConsumerRecord};
+use super::share::{ShareGroup, ShareGroupRecord};
 use crate::types::{LeaderEpoch, Ms, Offset, PartitionIndex, ProducerId, TopicId, TopicName};
 
 /// Name of a group; shared, since it is kept in many places.
@@ -30,6 +31,8 @@ pub enum Group {
     Classic(ClassicMetadata),
     /// Speaks the protocol of KIP-848, perhaps with members that speak the classic one.
     Consumer(Box<ConsumerGroup>),
+    /// Speaks the protocol of KIP-932.
+    Share(Box<ShareGroup>),
     /// Of a protocol that this version does not serve.
     Foreign(Foreign),
 }
@@ -75,8 +78,6 @@ pub struct MemberMetadata {
 /// Which protocol a foreign group speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ForeignKind {
-    /// KIP-932.
-    Share,
     /// KIP-1071.
     Streams,
 }
@@ -85,7 +86,6 @@ impl ForeignKind {
     /// Kafka's name for the group's type, as ListGroups says it. The protocol type has the same name.
     pub fn name(self) -> &'static str {
         match self {
-            ForeignKind::Share => "share",
             ForeignKind::Streams => "streams",
         }
     }
@@ -175,7 +175,7 @@ impl Hard {
     pub fn classic(&self, group: &str) -> Option<&ClassicMetadata> {
         match self.groups.get(group) {
             Some(Group::Classic(metadata)) => Some(metadata),
-            Some(Group::Consumer(_) | Group::Foreign(_)) | None => None,
+            Some(Group::Consumer(_) | Group::Share(_) | Group::Foreign(_)) | None => None,
         }
     }
 
@@ -183,7 +183,15 @@ impl Hard {
     pub fn consumer(&self, group: &str) -> Option<&ConsumerGroup> {
         match self.groups.get(group) {
             Some(Group::Consumer(group)) => Some(group),
-            Some(Group::Classic(_) | Group::Foreign(_)) | None => None,
+            Some(Group::Classic(_) | Group::Share(_) | Group::Foreign(_)) | None => None,
+        }
+    }
+
+    /// The share group of that name.
+    pub fn share(&self, group: &str) -> Option<&ShareGroup> {
+        match self.groups.get(group) {
+            Some(Group::Share(group)) => Some(group),
+            Some(Group::Classic(_) | Group::Consumer(_) | Group::Foreign(_)) | None => None,
         }
     }
 
@@ -219,6 +227,19 @@ impl Hard {
             self.groups.insert(record.group.clone(), Group::Consumer(Box::default()));
         }
         let Some(Group::Consumer(group)) = self.groups.get_mut(&record.group) else { return };
+        if !group.apply(&record.change) {
+            self.groups.remove(&record.group);
+        }
+    }
+
+    pub(super) fn put_share(&mut self, record: &ShareGroupRecord) {
+        if !matches!(self.groups.get(&record.group), Some(Group::Share(_))) {
+            if record.change.is_tombstone() {
+                return;
+            }
+            self.groups.insert(record.group.clone(), Group::Share(Box::default()));
+        }
+        let Some(Group::Share(group)) = self.groups.get_mut(&record.group) else { return };
         if !group.apply(&record.change) {
             self.groups.remove(&record.group);
         }

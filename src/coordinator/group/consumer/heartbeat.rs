@@ -266,7 +266,7 @@ fn find<'h>(
             }
             Ok((Cow::Owned(group), records))
         }
-        Some(Group::Classic(_) | Group::Foreign(_)) | None => Err(not_found(beat, hard)),
+        Some(Group::Classic(_) | Group::Share(_) | Group::Foreign(_)) | None => Err(not_found(beat, hard)),
     }
 }
 
