@@ -39,6 +39,7 @@ pub mod controller;
 pub mod replica;
 
 pub mod coordinator;
+pub mod share_partition;
 
 pub mod api;
 pub mod server;

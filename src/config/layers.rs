@@ -357,16 +357,26 @@ impl Layers {
             .collect()
     }
 
+    /// The value that a group key has for a group with these settings of its own; null for a key that there is not.
+    pub fn group_value(&self, own: &Props, key: &str) -> Value {
+        let Some(property) = group::property(key) else { return Value::Null };
+        let set = own.get(property.name).and_then(|text| property.parse(text).ok());
+        set.unwrap_or_else(|| self.group_fallback(property))
+    }
+
+    fn group_fallback(&self, property: &Property) -> Value {
+        match group::broker_synonym(property.name).and_then(broker::property) {
+            Some(behind) => self.broker_value(behind),
+            None => property.default_value(),
+        }
+    }
+
     /// DescribeConfigs of a group with these settings of its own, ordered by name.
     pub fn group_entries(&self, own: &Props) -> Vec<Entry> {
         let entry = |p: &'static Property| {
             let set = own.get(p.name).and_then(|text| p.parse(text).ok());
             let synonym = group::broker_synonym(p.name);
-            let value = match (&set, synonym.and_then(broker::property)) {
-                (Some(value), _) => value.clone(),
-                (None, Some(behind)) => self.broker_value(behind),
-                (None, None) => p.default_value(),
-            };
+            let value = set.clone().unwrap_or_else(|| self.group_fallback(p));
             let own_default = || {
                 let value = p.default_text().map(str::to_owned);
                 value.map(|value| Synonym {

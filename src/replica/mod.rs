@@ -45,7 +45,7 @@ pub use partition::{
     Acks, Append, AppendError, Appended, FollowerRead, Isolation, Partition, PartitionRead, Read,
     Verification,
 };
-pub use purgatory::{FetchWaiter, ProduceWait, ProduceWaitSlot};
+pub use purgatory::{FetchWaiter, ProduceWait, ProduceWaitSlot, WaitingFetches};
 pub use queries::{Deleted, OffsetAt, OffsetQuery};
 pub use remote_leader::{FollowerIdentity, remote_endpoints};
 pub use roles::SettingsOf;

@@ -81,16 +81,17 @@ impl FetchWaiter {
 /// How many waiters a partition has before it looks for the first time whether some of them are gone.
 const SWEEP_FROM: usize = 4;
 
-/// The fetches that wait at one partition. Thousands may, and each that comes or goes costs little.
+/// The fetches that wait at one partition, or for one share group at it. Thousands may, and each that comes or goes costs little.
 #[derive(Default)]
-pub(super) struct WaitingFetches {
+pub struct WaitingFetches {
     waiters: BTreeMap<u64, Arc<FetchWaiter>>,
     /// With so many, those that are gone are looked for.
     sweep_at: usize,
 }
 
 impl WaitingFetches {
-    pub(super) fn add(&mut self, waiter: &Arc<FetchWaiter>) {
+    /// Adds a waiter; one that is there already is there once.
+    pub fn add(&mut self, waiter: &Arc<FetchWaiter>) {
         if self.waiters.len() >= self.sweep_at.max(SWEEP_FROM) && !self.waiters.contains_key(&waiter.id) {
             // At an idle partition only connections that are gone could make it grow for ever.
             self.waiters.retain(|_, known| !known.dead.load(Ordering::Acquire));
@@ -100,13 +101,18 @@ impl WaitingFetches {
     }
 
     /// Forgets a waiter that waits no more.
-    pub(super) fn forget(&mut self, waiter: &FetchWaiter) {
+    pub fn forget(&mut self, waiter: &FetchWaiter) {
         self.waiters.remove(&waiter.id);
     }
 
     /// How many waiters there are.
     pub(super) fn len(&self) -> usize {
         self.waiters.len()
+    }
+
+    /// True if nobody waits.
+    pub fn is_empty(&self) -> bool {
+        self.waiters.is_empty()
     }
 
     /// Tells every waiter that `bytes` more can be read; those that have enough are forgotten.
@@ -117,7 +123,7 @@ impl WaitingFetches {
     }
 
     /// Wakes every waiter, whatever it waits for.
-    pub(super) fn wake_all(&mut self) {
+    pub fn wake_all(&mut self) {
         self.arrived(i64::MAX / 2);
         self.waiters.clear();
     }
