@@ -13,6 +13,7 @@ mod isr_changes;
 mod listeners;
 mod maintenance;
 mod quorum_part;
+mod share_upkeep;
 #[cfg(test)]
 #[path = "node/fixture_test.rs"]
 mod test_node;
@@ -34,8 +35,10 @@ use crate::api::transactions::in_process;
 use crate::api::{Broker, ProducerIdStock, RateLimit};
 use crate::client::{ConnectionSettings, Pool, ToBrokers};
 use crate::config::{BrokerConfig, Endpoint, Layers, Setup};
-use crate::controller::ControllerError;
 use crate::controller::command::BrokerRegistration;
+use crate::controller::{ActiveController, ControllerError};
+use crate::coordinator::runtime::Coordinator;
+use crate::coordinator::share::ShareShard;
 use crate::env::Env;
 use crate::metadata::checkpoint_file::BOOTSTRAP_FILE;
 use crate::metadata::supported::SUPPORTED;
@@ -44,6 +47,7 @@ use crate::quorum::{Publisher, Quorum, QuorumError};
 use crate::replica::{
     FetcherSettings, FollowerIdentity, PartitionSettings, ReplicaManager, ShardedSessions, remote_endpoints,
 };
+use crate::share_partition::{DeadLetters, SharePartitions, StateClient, settings_of};
 use crate::storage::{Manager as LogManager, ManagerConfig, RecoveryProgress, StorageError};
 use crate::types::{BrokerEpoch, Rng};
 use crate::wire::guard;
@@ -127,6 +131,9 @@ impl Node {
         let settings_of = dynamic_config::settings_of(Arc::clone(&layers));
         let logs = open_logs(env, &config).await?;
         let replicas = ReplicaManager::new(config.node_id, env, Arc::clone(&logs), settings_of);
+        let share_states = coordinators::start_share_states(env, &config);
+        let share =
+            share_partitions(env, &config, &layers, &publisher, &pool, &controller, &replicas, &share_states);
         let listener = config.inter_broker_listener_name.as_str().into();
         let brokers = ToBrokers::new(pool, publisher.shared(), listener);
         let broker = Arc::new(Broker {
@@ -143,6 +150,8 @@ impl Node {
             transactions: coordinators::start_transactions(env, &config),
             txn_verifier: coordinators::txn_verifier(env, &config, brokers.clone(), publisher.shared()),
             brokers,
+            share_states,
+            share,
             fetch_sessions: ShardedSessions::new(
                 config.max_incremental_fetch_session_cache_slots,
                 &mut env.seeds.rng(),
@@ -181,6 +190,8 @@ impl Node {
             recover_logs(env, &logs, publisher.image(), &layers).await;
             come_to_life(&publisher, &broker, begun.epoch, env.seeds.rng());
             maintenance::start(env, &config, &layers, &replicas);
+            let states = share_upkeep::keep_share_states_short(Arc::clone(&broker));
+            env.tasks.spawn("share state upkeep", states);
             begun.activate().await;
             reception.open(to_broker);
         }
@@ -250,6 +261,48 @@ impl Node {
         let me = self.broker.config.node_id;
         self.broker.image().brokers().unfenced().any(|broker| broker.id != me)
     }
+}
+
+/// Share groups at the partitions that this broker leads, and the way to what is kept of them.
+#[allow(clippy::too_many_arguments)] // Everything that a share group touches.
+fn share_partitions(
+    env: &Env,
+    config: &BrokerConfig,
+    layers: &Arc<ArcSwap<Layers>>,
+    publisher: &Publisher,
+    pool: &Pool,
+    controller: &ActiveController,
+    replicas: &Arc<ReplicaManager>,
+    coordinator: &Arc<Coordinator<ShareShard>>,
+) -> Arc<SharePartitions> {
+    let listener: Arc<str> = config.inter_broker_listener_name.as_str().into();
+    let states = StateClient::new(
+        config.node_id,
+        Arc::clone(coordinator),
+        pool.clone(),
+        publisher.shared(),
+        Arc::clone(&listener),
+        env.seeds.rng(),
+    );
+    let dead_letters = DeadLetters {
+        node_id: config.node_id,
+        layers: Arc::clone(layers),
+        image: publisher.shared(),
+        clock: Arc::clone(&env.clock),
+        tasks: env.tasks.clone(),
+        controller: controller.clone(),
+        replicas: Arc::clone(replicas),
+        pool: pool.clone(),
+        listener,
+    };
+    SharePartitions::new(
+        (Arc::clone(&env.clock), env.tasks.clone()),
+        Arc::clone(replicas),
+        Arc::new(states),
+        Arc::new(dead_letters),
+        settings_of(Arc::clone(layers), publisher.shared()),
+        config.group_share_max_share_sessions,
+    )
 }
 
 /// The connections of this node to others.

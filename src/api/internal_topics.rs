@@ -1,11 +1,7 @@
 //! Topics that Kafka keeps for itself.
 
-/// Where group coordinators keep their state.
-pub use crate::coordinator::routing::CONSUMER_OFFSETS;
-/// Where transaction coordinators keep theirs.
-pub use crate::coordinator::routing::TRANSACTION_STATE;
-/// Share groups' positions.
-pub const SHARE_GROUP_STATE: &str = "__share_group_state";
+/// Where group coordinators, share coordinators and transaction coordinators keep their state.
+pub use crate::coordinator::routing::{CONSUMER_OFFSETS, SHARE_GROUP_STATE, TRANSACTION_STATE};
 
 /// True for a topic that clients should not write to by themselves.
 pub fn is_internal(topic: &str) -> bool {

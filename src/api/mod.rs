@@ -19,6 +19,7 @@ mod rate_limit;
 pub mod registry;
 mod request;
 mod response;
+pub mod share;
 mod signs_of_life;
 #[cfg(test)]
 mod test_image;

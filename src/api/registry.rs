@@ -24,6 +24,11 @@ use super::groups::{
     JoinGroup, LeaveGroup, ListGroups, OffsetCommit, OffsetDelete, OffsetFetch, SyncGroup,
 };
 use super::request::{Broker, ConnectionInfo, ListenerInfo, RequestContext};
+use super::share::{
+    AlterShareGroupOffsets, DeleteShareGroupOffsets, DeleteShareGroupState, DescribeShareGroupOffsets,
+    InitializeShareGroupState, ReadShareGroupState, ReadShareGroupStateSummary, ShareAcknowledge, ShareFetch,
+    ShareGroupDescribe, ShareGroupHeartbeat, WriteShareGroupState,
+};
 use super::topics::{
     AlterPartitionReassignments, CreatePartitions, CreateTopics, DeleteTopics, DescribeTopicPartitions,
     ElectLeaders, ListPartitionReassignments, Metadata,
@@ -118,9 +123,21 @@ pub static APIS: &[Entry] = &[
     entry::<ControllerRegistration>(),
     entry::<ListConfigResources>(),
     entry::<DescribeTopicPartitions>(),
+    entry::<ShareGroupHeartbeat>(),
+    entry::<ShareGroupDescribe>(),
+    entry::<ShareFetch>(),
+    entry::<ShareAcknowledge>(),
     entry::<AddRaftVoter>(),
     entry::<RemoveRaftVoter>(),
     entry::<UpdateRaftVoter>(),
+    entry::<InitializeShareGroupState>(),
+    entry::<ReadShareGroupState>(),
+    entry::<WriteShareGroupState>(),
+    entry::<DeleteShareGroupState>(),
+    entry::<ReadShareGroupStateSummary>(),
+    entry::<DescribeShareGroupOffsets>(),
+    entry::<AlterShareGroupOffsets>(),
+    entry::<DeleteShareGroupOffsets>(),
     entry::<UnregisterController>(),
 ];
 
@@ -142,7 +159,6 @@ pub static NOT_SERVED: &[(&[i16], &str)] = &[
     (&[52, 53, 54], "controllers speak Raft among themselves, not KRaft's calls"),
     (&[73], "replicas do not move between log directories yet"),
     (&[71, 72], "client metrics are not collected yet"),
-    (&[76, 77, 78, 79, 83, 84, 85, 86, 87, 90, 91, 92], "share groups are not served yet"),
     (&[88, 89, 93], "streams groups are not served yet"),
 ];
 

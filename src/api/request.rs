@@ -18,11 +18,13 @@ use crate::config::{BrokerConfig, Layers};
 use crate::controller::{ActiveController, Asker};
 use crate::coordinator::group::shard::GroupShard;
 use crate::coordinator::runtime::Coordinator;
+use crate::coordinator::share::ShareShard;
 use crate::coordinator::txn::TxnShard;
 use crate::env::{Clock, Tasks};
 use crate::metadata::MetadataImage;
 use crate::quorum::Quorum;
 use crate::replica::{FetchWaiter, ReplicaManager, ShardedSessions};
+use crate::share_partition::SharePartitions;
 use crate::types::NodeId;
 use crate::wire::guard;
 use crate::wire::header::RequestHeader;
@@ -63,6 +65,8 @@ pub struct ConnectionInfo {
     pub software: Mutex<Option<(StrBytes, StrBytes)>>,
     /// Who is known to live as long as the connection is open.
     pub sign_of_life: OnceLock<SignOfLife>,
+    /// True once members of share groups have fetched through it.
+    pub has_share_sessions: AtomicBool,
     /// True once a request met no active controller here.
     met_no_controller: AtomicBool,
     /// True once it was told what may be old.
@@ -78,6 +82,7 @@ impl ConnectionInfo {
             fetch_waiter: FetchWaiter::new(),
             software: Mutex::default(),
             sign_of_life: OnceLock::new(),
+            has_share_sessions: AtomicBool::new(false),
             met_no_controller: AtomicBool::new(false),
             told_old: AtomicBool::new(false),
         }
@@ -139,6 +144,10 @@ pub struct Broker {
     pub brokers: ToBrokers,
     /// Asks the coordinators of transactions on behalf of producers.
     pub txn_verifier: TxnVerifier,
+    /// States of share groups that this broker coordinates.
+    pub share_states: Arc<Coordinator<ShareShard>>,
+    /// Share groups at the partitions that this broker leads.
+    pub share: Arc<SharePartitions>,
     /// Incremental fetch sessions.
     pub fetch_sessions: ShardedSessions,
     /// Producer ids in stock.

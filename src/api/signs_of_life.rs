@@ -4,6 +4,7 @@
 //! silence has lasted long enough to be a proof.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -28,6 +29,9 @@ pub enum SignOfLife {
 
 /// To be called when `connection` has ended.
 pub fn connection_ended(broker: &Arc<Broker>, net: &Arc<dyn Net>, connection: &ConnectionInfo) {
+    if connection.has_share_sessions.load(Ordering::Relaxed) {
+        broker.share.connection_ended(&connection.fetch_waiter);
+    }
     match connection.sign_of_life.get() {
         None => {}
         Some(SignOfLife::Leader(id)) => broker.quorum.suspect(*id),

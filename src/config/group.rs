@@ -4,7 +4,6 @@
 
 use super::property::{Property, properties};
 
-const SHARE: &str = "share groups are not there yet";
 const STREAMS: &str = "the Streams group protocol is not there yet";
 
 properties! {
@@ -18,28 +17,28 @@ properties! {
     /// How long a member may be silent before it is removed.
     "consumer.session.timeout.ms", Int, Is("45000"), AtLeast(1), Medium, ClusterWide;
     /// Whether a dead-letter record carries the whole record or only where it is.
-    "errors.deadletterqueue.copy.record.enable", Boolean, Is("false"), Any, Medium, ClusterWide, ignored: SHARE;
+    "errors.deadletterqueue.copy.record.enable", Boolean, Is("false"), Any, Medium, ClusterWide;
     /// Topic that takes the records a share group gives up; empty for none.
-    "errors.deadletterqueue.topic.name", String, Is(""), Any, Medium, ClusterWide, ignored: SHARE;
+    "errors.deadletterqueue.topic.name", String, Is(""), Any, Medium, ClusterWide;
     /// Shortest time between two assignments of the group.
-    "share.assignment.interval.ms", Int, Is("1000"), AtLeast(0), Medium, ClusterWide, ignored: SHARE;
+    "share.assignment.interval.ms", Int, Is("1000"), AtLeast(0), Medium, ClusterWide;
     /// Where the group begins on a partition it has no state for.
-    "share.auto.offset.reset", String, Is("latest"), ShareOffsetReset, Medium, ClusterWide, ignored: SHARE;
+    "share.auto.offset.reset", String, Is("latest"), ShareOffsetReset, Medium, ClusterWide;
     /// How often a record is delivered before it is given up.
-    "share.delivery.count.limit", Int, Is("5"), AtLeast(2), Medium, ClusterWide, ignored: SHARE;
+    "share.delivery.count.limit", Int, Is("5"), AtLeast(2), Medium, ClusterWide;
     /// How often members send heartbeats.
-    "share.heartbeat.interval.ms", Int, Is("5000"), AtLeast(1), Medium, ClusterWide, ignored: SHARE;
+    "share.heartbeat.interval.ms", Int, Is("5000"), AtLeast(1), Medium, ClusterWide;
     /// Whether records of transactions are delivered before they are committed.
     "share.isolation.level", String, Is("read_uncommitted"), OneOf(&["read_committed", "read_uncommitted"]), Medium,
-        ClusterWide, ignored: SHARE;
+        ClusterWide;
     /// Most records in flight for the group in one partition.
-    "share.partition.max.record.locks", Int, Is("2000"), AtLeast(100), Medium, ClusterWide, ignored: SHARE;
+    "share.partition.max.record.locks", Int, Is("2000"), AtLeast(100), Medium, ClusterWide;
     /// How long a consumer holds an acquired record.
-    "share.record.lock.duration.ms", Int, Is("30000"), AtLeast(1000), Medium, ClusterWide, ignored: SHARE;
+    "share.record.lock.duration.ms", Int, Is("30000"), AtLeast(1000), Medium, ClusterWide;
     /// Whether consumers may renew the lock of a record.
-    "share.renew.acknowledge.enable", Boolean, Is("true"), Any, Medium, ClusterWide, ignored: SHARE;
+    "share.renew.acknowledge.enable", Boolean, Is("true"), Any, Medium, ClusterWide;
     /// How long a member may be silent before it is removed.
-    "share.session.timeout.ms", Int, Is("45000"), AtLeast(1), Medium, ClusterWide, ignored: SHARE;
+    "share.session.timeout.ms", Int, Is("45000"), AtLeast(1), Medium, ClusterWide;
     /// How far behind a task may be and still count as caught up.
     "streams.acceptable.recovery.lag", Long, Is("10000"), AtLeast(0), Medium, ClusterWide, ignored: STREAMS;
     /// Shortest time between two assignments of the group.

@@ -9,7 +9,6 @@ use super::property::{ConfigError, Property, properties};
 use super::values::Values;
 use crate::types::Ms;
 
-const DLQ: &str = "share groups have no dead-letter queues yet";
 const TIERED: &str = "tiered storage is not there yet";
 
 properties! {
@@ -33,7 +32,7 @@ properties! {
     /// How long compaction keeps a tombstone, so that a reader from the start still sees the deletion.
     "delete.retention.ms", Long, Is("86400000"), AtLeast(0), Medium, ClusterWide;
     /// Whether share groups may use this topic as their dead-letter queue.
-    "errors.deadletterqueue.group.enable", Boolean, Is("false"), Any, Medium, ClusterWide, ignored: DLQ;
+    "errors.deadletterqueue.group.enable", Boolean, Is("false"), Any, Medium, ClusterWide;
     /// How long a deleted segment's files stay on disk under another name.
     "file.delete.delay.ms", Long, Is("60000"), AtLeast(0), Medium, ClusterWide;
     /// Syncs the log after this many records, whatever the acks.

@@ -13,10 +13,12 @@ use crate::config::BrokerConfig;
 use crate::coordinator::group::assign::Assignor;
 use crate::coordinator::group::config::{ConsumerConfigs, GroupConfigs, MigrationPolicy, Millis};
 use crate::coordinator::group::shard::GroupShard;
+use crate::coordinator::group::share::ShareGroupConfigs;
 use crate::coordinator::led_partition::LedPartition;
-use crate::coordinator::routing::{CONSUMER_OFFSETS, TRANSACTION_STATE};
+use crate::coordinator::routing::{CONSUMER_OFFSETS, SHARE_GROUP_STATE, TRANSACTION_STATE};
 use crate::coordinator::runtime::{Coordinator, Settings};
 use crate::coordinator::shard::Shard;
+use crate::coordinator::share::{ShareConfigs, ShareShard};
 use crate::coordinator::txn::{TxnConfigs, TxnShard};
 use crate::env::Env;
 use crate::metadata::{MetadataDelta, MetadataImage};
@@ -56,9 +58,35 @@ pub(super) fn start_groups(env: &Env, config: &BrokerConfig) -> Arc<Coordinator<
         offsets_commit_timeout_ms: Ms::from(config.offsets_commit_timeout_ms),
         consumer: consumer_configs(config),
         node_id: config.node_id,
+        share: ShareGroupConfigs {
+            session_timeout_ms: Ms::from(config.group_share_session_timeout_ms),
+            heartbeat_interval_ms: Ms::from(config.group_share_heartbeat_interval_ms),
+            assignment_interval_ms: Ms::from(config.group_share_assignment_interval_ms),
+            initialize_retry_ms: Ms::from(config.group_share_initialize_retry_interval_ms),
+            max_size: config.group_share_max_size,
+        },
         ..GroupConfigs::default()
     };
     Coordinator::new(env, settings, Arc::new(groups), MetadataImage::empty())
+}
+
+/// The share coordinator, which leads nothing yet.
+pub(super) fn start_share_states(env: &Env, config: &BrokerConfig) -> Arc<Coordinator<ShareShard>> {
+    let codec = u8::try_from(config.share_coordinator_state_topic_compression_codec)
+        .ok()
+        .and_then(Codec::from_number);
+    let settings = Settings {
+        name: "share coordinator",
+        queue: QUEUE,
+        write_timeout: Duration::from_millis(config.share_coordinator_write_timeout_ms.max(0) as u64),
+        compression: Compression::new(codec.unwrap_or(Codec::None)),
+        load_chunk_bytes: config.share_coordinator_load_buffer_size,
+        load_retry: LOAD_RETRY,
+    };
+    let update_records_per_snapshot =
+        u32::try_from(config.share_coordinator_snapshot_update_records_per_snapshot).unwrap_or(0);
+    let configs = ShareConfigs { update_records_per_snapshot };
+    Coordinator::new(env, settings, Arc::new(configs), MetadataImage::empty())
 }
 
 /// The transaction coordinator, which leads nothing yet.
@@ -119,6 +147,8 @@ pub(super) fn subscribe(publisher: &Publisher, broker: &Arc<Broker>, rng: Rng) {
         follow(&broker, &broker.transactions, TRANSACTION_STATE, delta, image, |partition, led, epoch| {
             workers.follow(partition, led, epoch);
         });
+        follow(&broker, &broker.share_states, SHARE_GROUP_STATE, delta, image, |_, _, _| {});
+        broker.share.metadata_changed();
     }));
 }
 
@@ -168,6 +198,8 @@ fn resign_all<S: Shard>(coordinator: &Coordinator<S>) {
 
 /// Ends every coordinator: their partitions are about to be closed.
 pub(super) fn stop(broker: &Broker) {
+    broker.share.stop();
     resign_all(&broker.groups);
     resign_all(&broker.transactions);
+    resign_all(&broker.share_states);
 }

@@ -29,6 +29,8 @@ enum Shows {
     NextStart,
     /// In elections, which the controller holds; has a test of its own.
     Elections,
+    /// In share groups, when they next assign or give a record up.
+    ShareGroups,
     /// Nowhere, for logs are not compacted yet.
     Compaction,
     /// It is refused, for listeners do not change while the node runs.
@@ -43,6 +45,9 @@ const TABLE: &[(&str, &str, Shows)] = &[
     ("compression.type", "gzip", Shows::Partition),
     ("compression.zstd.level", "4", Shows::Partition),
     ("config.providers", "env", Shows::NextStart),
+    ("errors.deadletterqueue.auto.create.topics.enable", "true", Shows::ShareGroups),
+    ("errors.deadletterqueue.topic.name.prefix", "dead.", Shows::ShareGroups),
+    ("group.share.assignment.interval.ms", "5", Shows::ShareGroups),
     (
         "listener.security.protocol.map",
         "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,X:PLAINTEXT",
@@ -123,6 +128,7 @@ fn seen(node: &Node, shows: Shows) -> String {
         | Shows::Verification
         | Shows::NextStart
         | Shows::Elections
+        | Shows::ShareGroups
         | Shows::Compaction
         | Shows::Refused => String::new(),
     }

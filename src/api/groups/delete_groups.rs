@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{by_partition, kept, mismatched, text};
+use crate::api::share::delete_states;
 use crate::api::{Api, On, RequestContext};
 use crate::coordinator::group::state::GroupId;
 use crate::coordinator::group::{Command, Reply};
@@ -22,7 +23,17 @@ impl Api for DeleteGroups {
 
     async fn handle(cx: &RequestContext, request: DeleteGroupsRequest) -> DeleteGroupsResponse {
         let mut done: BTreeMap<GroupId, ErrorCode> = BTreeMap::new();
-        for (partition, ids) in by_partition(cx, request.groups_names.iter().map(|group| kept(group))) {
+        let mut ready = Vec::with_capacity(request.groups_names.len());
+        for group in request.groups_names.iter().map(|group| kept(group)) {
+            // What is kept elsewhere for a share group goes first: who would know of it once the group is gone?
+            match delete_states(cx, &group).await {
+                Ok(()) => ready.push(group),
+                Err(error) => {
+                    done.insert(group, error);
+                }
+            }
+        }
+        for (partition, ids) in by_partition(cx, ready.into_iter()) {
             let deleted = match partition {
                 Err(error) => Err(error),
                 Ok(partition) => {

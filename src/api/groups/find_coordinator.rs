@@ -1,12 +1,15 @@
 //! FindCoordinator: which broker keeps a group, a transactional id or a share group's state.
 
+use std::borrow::Cow;
+
 use kafka_protocol::messages::BrokerId;
 use kafka_protocol::protocol::StrBytes;
 
 use super::text;
 use crate::api::auto_create::auto_create;
 use crate::api::{Api, On, RequestContext};
-use crate::coordinator::routing::{CONSUMER_OFFSETS, TRANSACTION_STATE, partition_for};
+use crate::coordinator::routing::{CONSUMER_OFFSETS, SHARE_GROUP_STATE, TRANSACTION_STATE, partition_for};
+use crate::coordinator::share::ShareKey;
 use crate::metadata::Endpoint;
 use crate::schema::api::find_coordinator_response::Coordinator;
 use crate::schema::api::{FindCoordinatorRequest, FindCoordinatorResponse};
@@ -18,8 +21,10 @@ const BATCHED_FROM: i16 = 4;
 const GROUP: i8 = 0;
 /// The key is a transactional id.
 const TRANSACTION: i8 = 1;
-/// The key is a partition of a share group.
+/// The key is a partition for a share group (KIP-932).
 const SHARE: i8 = 2;
+/// The first version that knows keys of share groups.
+const SHARE_SINCE: i16 = 6;
 
 /// Key 10.
 pub struct FindCoordinator;
@@ -40,7 +45,7 @@ impl Api for FindCoordinator {
             true => vec![request.key],
             false => request.coordinator_keys,
         };
-        if let Some(topic) = topic_of(request.key_type) {
+        if let Some(topic) = topic_of(cx, request.key_type) {
             auto_create(cx, [topic].into_iter()).await;
         }
         let found = keys.into_iter().map(|key| {
@@ -63,26 +68,26 @@ impl Api for FindCoordinator {
 }
 
 /// Where coordinators of such keys keep their state.
-fn topic_of(key_type: i8) -> Option<&'static str> {
+fn topic_of(cx: &RequestContext, key_type: i8) -> Option<&'static str> {
     match key_type {
         GROUP => Some(CONSUMER_OFFSETS),
         TRANSACTION => Some(TRANSACTION_STATE),
+        SHARE if cx.version >= SHARE_SINCE => Some(SHARE_GROUP_STATE),
         _ => None,
     }
 }
 
 fn find(cx: &RequestContext, key_type: i8, key: &str) -> Result<(NodeId, Endpoint), ErrorCode> {
-    let Some(topic) = topic_of(key_type) else {
-        // Share groups are not coordinated yet.
-        return Err(match key_type {
-            SHARE => ErrorCode::CoordinatorNotAvailable,
-            _ => ErrorCode::InvalidRequest,
-        });
+    let topic = topic_of(cx, key_type).ok_or(ErrorCode::InvalidRequest)?;
+    // Its own form decides, not the one in which it was written.
+    let key: Cow<'_, str> = match key_type {
+        SHARE => ShareKey::parse(key).ok_or(ErrorCode::InvalidRequest)?.to_string().into(),
+        _ => key.into(),
     };
     let image = cx.broker.image();
     let count = image.topics().get(topic).map_or(0, |topic| topic.partitions.len());
     let partition = match i32::try_from(count) {
-        Ok(count @ 1..) => partition_for(key, count),
+        Ok(count @ 1..) => partition_for(&key, count),
         Ok(_) | Err(_) => return Err(ErrorCode::CoordinatorNotAvailable),
     };
     let leader = image.topics().partition(topic, partition).map(|partition| partition.leader);

@@ -54,7 +54,7 @@ pub(super) fn partition_of(cx: &RequestContext, group: &str) -> Result<Partition
 }
 
 /// Asks the shard that keeps `group`.
-async fn ask(cx: &RequestContext, group: &str, command: Command) -> Result<Reply, Refused> {
+pub(super) async fn ask(cx: &RequestContext, group: &str, command: Command) -> Result<Reply, Refused> {
     let partition = partition_of(cx, group)?;
     cx.broker.groups.request(partition, command).await
 }

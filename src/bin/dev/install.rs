@@ -151,11 +151,12 @@ pub(crate) fn kafka_class_path() -> Result<String, String> {
 fn java() -> Result<(), String> {
     let (jars, classes) = (kafka_class_path()?, compat().join("java-classes"));
     build_java_messages()?;
-    let source = "compat-tests/java/Tools.java";
-    once("java-classes", &[source.into(), "compat-tests/java/pom.xml".into()], &classes, || {
+    let (tools, shares) = ("compat-tests/java/Tools.java", "compat-tests/java/ShareClient.java");
+    let made_from = [tools.into(), shares.into(), "compat-tests/java/pom.xml".into()];
+    once("java-classes", &made_from, &classes, || {
         std::fs::create_dir_all(&classes).map_err(|e| e.to_string())?;
-        quietly(command("javac", &["-nowarn", "-d", &classes.to_string_lossy(), "-cp", &jars, source]))
-            .map(|_| ())
+        let to = classes.to_string_lossy();
+        quietly(command("javac", &["-nowarn", "-d", &to, "-cp", &jars, tools, shares])).map(|_| ())
     })
 }
 

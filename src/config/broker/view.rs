@@ -180,6 +180,19 @@ pub struct BrokerConfig {
     pub share_coordinator_state_topic_replication_factor: i16,
     pub share_coordinator_state_topic_min_isr: i16,
     pub share_coordinator_state_topic_segment_bytes: i32,
+    /// Number of a codec; 0 for none.
+    pub share_coordinator_state_topic_compression_codec: i32,
+    pub share_coordinator_state_topic_prune_interval_ms: Ms,
+    pub share_coordinator_cold_partition_snapshot_interval_ms: Ms,
+    pub share_coordinator_load_buffer_size: usize,
+    pub share_coordinator_snapshot_update_records_per_snapshot: i32,
+    pub share_coordinator_write_timeout_ms: i32,
+    pub group_share_assignment_interval_ms: i32,
+    pub group_share_heartbeat_interval_ms: i32,
+    pub group_share_initialize_retry_interval_ms: i32,
+    pub group_share_max_share_sessions: usize,
+    pub group_share_max_size: usize,
+    pub group_share_session_timeout_ms: i32,
 
     pub unstable_feature_versions_enable: bool,
 }
@@ -332,6 +345,22 @@ impl BrokerConfig {
                 .short("share.coordinator.state.topic.replication.factor"),
             share_coordinator_state_topic_min_isr: v.short("share.coordinator.state.topic.min.isr"),
             share_coordinator_state_topic_segment_bytes: v.int("share.coordinator.state.topic.segment.bytes"),
+            share_coordinator_state_topic_compression_codec: v
+                .int("share.coordinator.state.topic.compression.codec"),
+            share_coordinator_state_topic_prune_interval_ms: v
+                .long("share.coordinator.state.topic.prune.interval.ms"),
+            share_coordinator_cold_partition_snapshot_interval_ms: v
+                .long("share.coordinator.cold.partition.snapshot.interval.ms"),
+            share_coordinator_load_buffer_size: v.size("share.coordinator.load.buffer.size"),
+            share_coordinator_snapshot_update_records_per_snapshot: v
+                .int("share.coordinator.snapshot.update.records.per.snapshot"),
+            share_coordinator_write_timeout_ms: v.int("share.coordinator.write.timeout.ms"),
+            group_share_assignment_interval_ms: v.int("group.share.assignment.interval.ms"),
+            group_share_heartbeat_interval_ms: v.int("group.share.heartbeat.interval.ms"),
+            group_share_initialize_retry_interval_ms: v.int("group.share.initialize.retry.interval.ms"),
+            group_share_max_share_sessions: v.size("group.share.max.share.sessions"),
+            group_share_max_size: v.size("group.share.max.size"),
+            group_share_session_timeout_ms: v.int("group.share.session.timeout.ms"),
             unstable_feature_versions_enable: v.boolean("unstable.feature.versions.enable"),
         })
     }
