@@ -244,8 +244,13 @@ impl DeadLetters {
         let leader = now.partition(index).ok_or(ErrorCode::UnknownTopicOrPartition)?.leader;
         if leader == self.node_id {
             let partition = self.replicas.partition(&now.name, index)?;
-            let append =
-                Append { acks: Acks::All, origin: AppendOrigin::Client, now: self.clock.now(), index: 0 };
+            let append = Append {
+                acks: Acks::All,
+                origin: AppendOrigin::Client,
+                now: self.clock.now(),
+                index: 0,
+                verification: Verification::default(),
+            };
             let mut wait = ProduceWaitSlot::default();
             partition.append(batch, &append, &mut wait).map_err(|refused| refused.code)?;
             let Some(wait) = wait.into_wait() else { return Ok(()) };
