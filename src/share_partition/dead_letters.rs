@@ -23,7 +23,9 @@ use crate::controller::command::{Command, NewTopic};
 use crate::coordinator::share::ShareKey;
 use crate::env::{Clock, Tasks};
 use crate::metadata::{ConfigResource, MetadataImage, Topic};
-use crate::replica::{Acks, Append, Isolation, Partition, ProduceWaitSlot, Read, ReplicaManager};
+use crate::replica::{
+    Acks, Append, Isolation, Partition, ProduceWaitSlot, Read, ReplicaManager, Verification,
+};
 use crate::storage::validate::AppendOrigin;
 use crate::types::{ErrorCode, NodeId, Offset};
 use crate::wire::batch::batches;
