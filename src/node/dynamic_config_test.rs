@@ -29,6 +29,8 @@ enum Shows {
     NextStart,
     /// In elections, which the controller holds; has a test of its own.
     Elections,
+    /// In consumer groups, when they next assign: they read it from the cluster's configuration each time.
+    ConsumerGroups,
     /// In share groups, when they next assign or give a record up.
     ShareGroups,
     /// Nowhere, for logs are not compacted yet.
@@ -47,6 +49,7 @@ const TABLE: &[(&str, &str, Shows)] = &[
     ("config.providers", "env", Shows::NextStart),
     ("errors.deadletterqueue.auto.create.topics.enable", "true", Shows::ShareGroups),
     ("errors.deadletterqueue.topic.name.prefix", "dead.", Shows::ShareGroups),
+    ("group.consumer.assignment.interval.ms", "5", Shows::ConsumerGroups),
     ("group.share.assignment.interval.ms", "5", Shows::ShareGroups),
     (
         "listener.security.protocol.map",
@@ -128,6 +131,7 @@ fn seen(node: &Node, shows: Shows) -> String {
         | Shows::Verification
         | Shows::NextStart
         | Shows::Elections
+        | Shows::ConsumerGroups
         | Shows::ShareGroups
         | Shows::Compaction
         | Shows::Refused => String::new(),

@@ -72,7 +72,9 @@ async fn all(cx: &RequestContext, list: &List) -> Result<Vec<Listed>, ErrorCode>
 
 /// A pattern that an id must match as a whole.
 fn whole_match(pattern: &str) -> Result<Regex, ErrorCode> {
-    let built = RegexBuilder::new(&format!("^(?:{pattern})$")).size_limit(PATTERN_BYTES_MAX).build();
+    let build = |pattern: &str| RegexBuilder::new(pattern).size_limit(PATTERN_BYTES_MAX).build();
+    // By itself first: what closes a bracket that it has not opened makes sense only inside the one that is put around it.
+    let built = build(pattern).and_then(|_| build(&format!("^(?:{pattern})$")));
     built.map_err(|_| ErrorCode::InvalidRegularExpression)
 }
 
