@@ -159,7 +159,7 @@ impl Shard for GroupShard {
                 let (left, over) = soft.turn(cx, out).classic_leave(group, leave);
                 out.reply(ticket, Reply::Leave(left));
                 if let LeftOver::Classic(classic) = over {
-                    soft.take_up(cx, out, classic, true);
+                    soft.take_up(cx, out, *classic, true);
                 }
             }
             Command::ConsumerHeartbeat(beat) => {
@@ -404,7 +404,7 @@ impl Shard for GroupShard {
                 let Some(group) = hard.consumer(id) else { return };
                 let over = soft.turn(cx, out).out_of_time(id, group, member, *watch);
                 if let LeftOver::Classic(classic) = over {
-                    soft.take_up(cx, out, classic, true);
+                    soft.take_up(cx, out, *classic, true);
                 }
                 return;
             }

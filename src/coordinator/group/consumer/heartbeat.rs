@@ -48,7 +48,7 @@ impl Turn<'_, '_> {
             return match self.leave(group, beat) {
                 Ok((beaten, Left::Consumer)) => Beat { reply: Ok(beaten), classic: None, rebalance: false },
                 Ok((beaten, Left::Classic(group))) => {
-                    Beat { reply: Ok(beaten), classic: Some(group), rebalance: true }
+                    Beat { reply: Ok(beaten), classic: Some(*group), rebalance: true }
                 }
                 Err(refusal) => Beat { reply: Err(refusal), classic: None, rebalance: false },
             };
@@ -105,7 +105,7 @@ impl Turn<'_, '_> {
             self.watches.cancel(self.timers, &beat.group, id, Watch::Rebalance);
             Left::Consumer
         } else {
-            self.fence(&beat.group, group, &[id.clone()])
+            self.fence(&beat.group, group, std::slice::from_ref(id))
         };
         let member = beat.member.clone();
         Ok((Beaten { member, epoch: beat.epoch, heartbeat_interval_ms: 0, assignment: None }, left))
@@ -274,10 +274,9 @@ fn find<'h>(
 fn check(turn: &Turn<'_, '_>, beat: &ConsumerHeartbeat) -> Result<(), Refusal> {
     let invalid = |why: &str| Err(Refusal::new(ErrorCode::InvalidRequest, why));
     let is_blank = |text: &str| text.trim().is_empty();
-    if beat.is_member_id_required || beat.epoch > JOIN_EPOCH || beat.epoch == LEAVE_EPOCH {
-        if is_blank(&beat.member) {
-            return invalid("MemberId can't be empty.");
-        }
+    let needs_id = beat.is_member_id_required || beat.epoch > JOIN_EPOCH || beat.epoch == LEAVE_EPOCH;
+    if needs_id && is_blank(&beat.member) {
+        return invalid("MemberId can't be empty.");
     }
     if is_blank(&beat.group) {
         return invalid("GroupId can't be empty.");

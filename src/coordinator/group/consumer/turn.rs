@@ -1,6 +1,5 @@
 //! Changes to consumer groups, as the shard has them carried out: with the deadlines that go with them.
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use super::live::Live;
@@ -36,7 +35,7 @@ pub(in super::super) enum Left {
     /// A consumer group.
     Consumer,
     /// All others speak the classic protocol, so the group does from now on.
-    Classic(ClassicGroup),
+    Classic(Box<ClassicGroup>),
 }
 
 impl Turn<'_, '_> {
@@ -44,7 +43,7 @@ impl Turn<'_, '_> {
     pub(super) fn plan<R>(
         &mut self,
         id: &GroupId,
-        group: &Cow<'_, ConsumerGroup>,
+        group: &ConsumerGroup,
         records: Vec<GroupRecord>,
         with: impl FnOnce(&mut Plan<'_, '_>) -> R,
     ) -> (R, Vec<GroupRecord>, Effects) {
@@ -108,7 +107,7 @@ impl Turn<'_, '_> {
         if let Some(classic) = convert::downgraded_without(id, group, gone, self.cx) {
             convert::downgrade_records(id, group, &classic, &mut self.out.records);
             self.forget(id);
-            return Left::Classic(classic);
+            return Left::Classic(Box::new(classic));
         }
         let mut records = Vec::new();
         for member in gone {
@@ -142,7 +141,7 @@ impl Turn<'_, '_> {
         if watch == Watch::Rebalance && found.current.state != MemberState::UnrevokedPartitions {
             return Left::Consumer;
         }
-        self.fence(id, group, &[member.clone()])
+        self.fence(id, group, std::slice::from_ref(member))
     }
 
     /// Resolves the expressions of a group, all at once.
