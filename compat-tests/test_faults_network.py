@@ -182,7 +182,7 @@ def test_a_group_and_a_producer_go_on_over_bad_wires_and_without_the_coordinator
         raise AssertionError(f"{what}: the group read {len(seen)} records and wanted {wanted}, or did not commit")
 
     reads_and_commits("at first")
-    whole.network.worsen(loss=0.2, delay=0.1)
+    whole.network.worsen(loss=0.05, delay=0.1)
     load.goes_on(60)
     reads_and_commits("over bad wires")
     whole.network.heal()

@@ -4,6 +4,10 @@ use ottla::schema::codec::put_varint;
 use ottla::schema::layout::{FieldLayout, Kind, MessageLayout, StructLayout};
 use ottla::types::Rng;
 
+/// Tagged fields from here on are ours: brokers of ottla tell each other more than Kafka would write, and Kafka's classes do
+/// not know them.
+const OUR_TAGS: u32 = 10_000;
+
 /// A message and where its lengths stand.
 pub(crate) struct Generated {
     pub(crate) bytes: Vec<u8>,
@@ -82,7 +86,7 @@ impl Generate<'_> {
     fn tagged(&mut self, out: &mut Out, layout: &StructLayout, significant: bool) {
         let mut present = Vec::new();
         for field in layout.fields {
-            if field.tagged.has(self.version) && (significant || self.chance(3)) {
+            if field.tagged.has(self.version) && field.tag < OUR_TAGS && (significant || self.chance(3)) {
                 // What a sender has at its default it leaves out, so what is here is not at its default.
                 let mut value = Out { bytes: Vec::new(), lengths: Vec::new() };
                 self.value(&mut value, field, &field.kind, self.shape != Shape::Explicit);

@@ -335,5 +335,5 @@ fn given_up(cause: Cause, limits: &Limits) -> Phase {
 }
 
 #[cfg(test)]
-#[path = "../state_test.rs"]
+#[path = "state_test.rs"]
 mod tests;
