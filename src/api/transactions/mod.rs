@@ -34,7 +34,7 @@ use crate::coordinator::routing::partition_for;
 use crate::coordinator::runtime::Refused;
 use crate::coordinator::txn::state::TransactionalId;
 use crate::coordinator::txn::{Command, Reply};
-use crate::types::{ErrorCode, NodeId, PartitionIndex};
+use crate::types::{ErrorCode, PartitionIndex};
 
 /// The longest transactional id: what a record's key can hold.
 const ID_BYTES_MAX: usize = i16::MAX as usize;
@@ -45,14 +45,6 @@ pub(super) fn partition_of(broker: &Broker, id: &str) -> Result<PartitionIndex, 
     let topic = image.topics().get(TRANSACTION_STATE).ok_or(Refused::NotCoordinator)?;
     let partitions = i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX);
     if partitions == 0 { Err(Refused::NotCoordinator) } else { Ok(partition_for(id, partitions)) }
-}
-
-/// The broker that coordinates the transactions of `id`, as far as this one knows; none if nobody does now.
-pub fn coordinator_of(broker: &Broker, id: &str) -> Option<NodeId> {
-    let partition = partition_of(broker, id).ok()?;
-    let image = broker.image();
-    let leader = image.topics().partition(TRANSACTION_STATE, partition)?.leader;
-    image.is_active(leader).then_some(leader)
 }
 
 /// Asks the shard that keeps `id`, if it is on this broker.
