@@ -151,12 +151,15 @@ pub(crate) fn kafka_class_path() -> Result<String, String> {
 fn java() -> Result<(), String> {
     let (jars, classes) = (kafka_class_path()?, compat().join("java-classes"));
     build_java_messages()?;
-    let (tools, shares) = ("compat-tests/java/Tools.java", "compat-tests/java/ShareClient.java");
-    let made_from = [tools.into(), shares.into(), "compat-tests/java/pom.xml".into()];
+    let programs =
+        ["Tools", "ShareClient", "StreamsApp"].map(|name| format!("compat-tests/java/{name}.java"));
+    let made_from: Vec<PathBuf> =
+        programs.iter().map(PathBuf::from).chain([PathBuf::from("compat-tests/java/pom.xml")]).collect();
     once("java-classes", &made_from, &classes, || {
         std::fs::create_dir_all(&classes).map_err(|e| e.to_string())?;
-        let to = classes.to_string_lossy();
-        quietly(command("javac", &["-nowarn", "-d", &to, "-cp", &jars, tools, shares])).map(|_| ())
+        let mut compile = command("javac", &["-nowarn", "-d", &classes.to_string_lossy(), "-cp", &jars]);
+        compile.args(&programs);
+        quietly(compile).map(|_| ())
     })
 }
 
