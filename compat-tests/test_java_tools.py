@@ -1,6 +1,7 @@
 """Kafka's own command-line tools, as operators call them; all in one JVM (rig/java.py)."""
 import csv
 import io
+import json
 import re
 import threading
 import time
@@ -9,6 +10,7 @@ import pytest
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from rig.streams import StreamsApp
 from rig.wait import until
 
 pytestmark = pytest.mark.java
@@ -240,3 +242,55 @@ def test_leader_election(broker, topic, tools):
     t = topic()
     out = tools.run("kafka-leader-election", *at(broker), "--election-type", "preferred", "--topic", t, "--partition", "0")
     assert "not needed" in out.out or "Valid replica already elected" in out.out + out.err
+
+
+@pytest.mark.parametrize("protocol", ["classic", "consumer"])
+def test_verifiable_producer_and_consumer(broker, topic, tools, protocol):
+    t = topic(partitions=2)
+    told = lambda out: [json.loads(line) for line in out.splitlines() if line.startswith("{")]
+    out = told(tools.alone("kafka-verifiable-producer", *at(broker), "--topic", t, "--max-messages", "400", "--repeating-keys", "5", "--value-prefix", "7"))
+    sent = {(line["partition"], line["offset"]): line["value"] for line in out if line["name"] == "producer_send_success"}
+    assert sorted(sent.values(), key=lambda v: int(v[2:])) == [f"7.{n}" for n in range(400)]
+    assert [line["acked"] for line in out if line["name"] == "tool_data"] == [400]
+    out = told(tools.alone("kafka-verifiable-consumer", *at(broker), "--topic", t, "--group-id", t + "-g", "--group-protocol", protocol, "--max-messages", "400", "--verbose"))
+    got = {(line["partition"], line["offset"]): line["value"] for line in out if line["name"] == "record_data"}
+    assert got == sent
+    assigned = [line for line in out if line["name"] == "partitions_assigned"]
+    assert len(assigned[-1]["partitions"]) == 2
+    commits = [line for line in out if line["name"] == "offsets_committed"]
+    assert commits and all(line["success"] for line in commits)
+    assert sum(committed(broker, t + "-g").values()) == 400
+
+
+def test_streams_application_reset(broker, topic, tools, name):
+    lines, counts = topic(partitions=2, suffix="-lines"), topic(suffix="-counts")
+    fill(broker, lines, [b"one two", b"two"])
+    app = StreamsApp(broker, name, [lines], counts)
+    reset = lambda *args: tools.ok("kafka-streams-application-reset", *at(broker), "--application-id", name, "--input-topics", lines, *args)
+    inside = lambda: {t[len(name) + 1:] for t in tools.ok("kafka-topics", *at(broker), "--list").split() if t.startswith(name + "-")} - {"lines", "counts"}
+
+    def written():
+        consumer = Consumer({"bootstrap.servers": broker.bootstrap, "group.id": name + "-reader", "enable.auto.commit": False, "isolation.level": "read_committed"})
+        consumer.assign([TopicPartition(counts, 0, 0)])
+        found = [(m.key(), m.value()) for m in consumer.consume(100, 1) if m.error() is None]
+        consumer.close()
+        return sorted(found)
+
+    once = [(b"one", b"1"), (b"two", b"1"), (b"two", b"2")]
+    try:
+        app.start()
+        until("all is counted", lambda: written() == once, 40)
+        assert "closed" in app.stop()
+        assert inside() == {"words-repartition", "counts-changelog"}
+        planned = reset("--dry-run", "--force")
+        assert f"Topic: {lines} Partition: 0 Offset: 0" in planned and f"{name}-counts-changelog" in planned
+        assert len(inside()) == 2
+        # Instances of an application do not say good-bye, so it is told that nobody is there.
+        reset("--force")
+        assert committed(broker, name).get(0) == 0
+        until("what was inside is gone", lambda: inside() == set())
+        app.start()
+        until("all is counted again, from one", lambda: written() == sorted(once * 2), 40)
+        app.stop()
+    finally:
+        app.kill()

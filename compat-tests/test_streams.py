@@ -49,6 +49,7 @@ class Feeder:
 
     def __init__(self, broker):
         self.stopping, self.lines, self.failed = threading.Event(), 0, []
+        self.began = int(time.time() * 1000)
         self.producer = Producer({"bootstrap.servers": broker.bootstrap, "enable.idempotence": True, "linger.ms": 5, "message.timeout.ms": 180_000,
                                   "reconnect.backoff.ms": 50, "reconnect.backoff.max.ms": 300, "log_level": 0})
         self.thread = threading.Thread(target=self.run, daemon=True)
@@ -58,24 +59,22 @@ class Feeder:
         if error:
             self.failed.append(str(error))
 
+    def feed(self):
+        """A line, and the halves of two pairs: a pair's come in either order, some time apart, and their timestamps are apart no more than that."""
+        n, other, self.lines = self.lines, self.lines ^ 7, self.lines + 1
+        at = self.began + n * 1000 // LINES_A_SECOND
+        self.producer.produce("lines", line(n), on_delivery=self.done)
+        self.producer.produce("left", f"l{n}", key=str(n), timestamp=at, on_delivery=self.done)
+        self.producer.produce("right", f"r{other}", key=str(other), timestamp=at, on_delivery=self.done)
+
     def run(self):
         began = time.monotonic()
         while not self.stopping.is_set():
             while self.lines < (time.monotonic() - began) * LINES_A_SECOND:
-                n = self.lines
-                self.lines += 1
-                self.producer.produce("lines", line(n), on_delivery=self.done)
-                # The halves of a pair come in either order, and some time apart.
-                self.producer.produce("left", f"l{n}", key=str(n), on_delivery=self.done)
-                other = n ^ 7
-                self.producer.produce("right", f"r{other}", key=str(other), on_delivery=self.done)
+                self.feed()
             self.producer.poll(0.01)
-        # The last group of eight is filled up, so that every half has its other half.
         while self.lines % 8:
-            n, self.lines = self.lines, self.lines + 1
-            self.producer.produce("lines", line(n), on_delivery=self.done)
-            self.producer.produce("left", f"l{n}", key=str(n), on_delivery=self.done)
-            self.producer.produce("right", f"r{n ^ 7}", key=str(n ^ 7), on_delivery=self.done)
+            self.feed()  # so that every half has its other half
         self.left = self.producer.flush(180)
 
     def stop(self):

@@ -9,10 +9,13 @@ import pytest
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, IsolationLevel, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from rig import places
+from rig import places, wire
 from rig.admin import create_topics
 from rig.cluster import Cluster
 from rig.wait import until
+
+# The bit of a batch's attributes.
+TRANSACTIONAL = 1 << 4
 
 
 def producer_of(broker, txn, **more):
@@ -235,6 +238,75 @@ def test_java_producers_and_tools(broker, topic, tools, name):
     [start] = [line.split()[-1] for line in producers.splitlines()[1:] if line.split() and line.split()[-1] not in ("None", "-1")]
     tools.ok("kafka-transactions", *at, "abort", "--topic", t, "--partition", "0", "--start-offset", start)
     until("the open one is aborted", lambda: len(read(broker, t)) == 200, 20)
+
+
+def open_without_a_coordinator(broker, topic, producer_id):
+    """Writes a record of a transaction that no coordinator has ever heard of, as a producer without verification might, an hour ago."""
+    then = int(time.time() * 1000) - 3_600_000
+    raw = wire.values_batch([b"hanging"], codec=TRANSACTIONAL, producer=(producer_id, 0, 0), timestamp=then)
+    with wire.Wire(broker) as connection:
+        error, _ = wire.produce_answer(connection.ask(wire.produce(7, topic, raw, transactional_id="nobody")))
+    assert error == wire.NO_ERROR, error
+
+
+@pytest.mark.java
+@pytest.mark.parametrize("level", [0, 1])
+def test_older_versions_of_transactions(new_broker, tools, name, level):
+    broker = new_broker(f"txn-version-{level}", {"transaction.partition.verification.enable": "false"})
+    at = ("--bootstrap-server", broker.bootstrap)
+    tools.ok("kafka-features", *at, "downgrade", "--feature", f"transaction.version={level}")
+
+    def finalized():
+        described = tools.ok("kafka-features", *at, "describe")
+        return re.search(r"Feature: transaction.version\s.*FinalizedVersionLevel: (\d+)", described)[1] == str(level)
+
+    until("the level is lowered", finalized)
+    source, target = name + "-in", name + "-out"
+    create_topics(broker, source, target)
+    # librdkafka adds partitions to its transactions itself, whatever the level; what it writes is of level 0.
+    commits(begun(broker, name + "-fill"), source, [b"%d" % n for n in range(60)])
+    transform(broker, source, target, name + "-g", name, 60)
+    wanted = [b"%d" % n for n in range(60)]
+    until("each once", lambda: read(broker, target) == wanted, 20)
+    # A transaction that is open when the broker dies goes on, from what this level has written down of it.
+    producer = begun(broker, name + "-restart")
+    commits(producer, target, [b"before"])
+    producer.begin_transaction()
+    producer.produce(target, b"during", partition=0)
+    assert producer.flush(30) == 0
+    broker.kill()
+    broker.start()
+    producer.commit_transaction(60)
+    until("both are read", lambda: read(broker, target) == wanted + [b"before", b"during"], 20)
+    # A second one with its name fences it.
+    producer.begin_transaction()
+    producer.produce(target, b"of a zombie", partition=0)
+    assert producer.flush(30) == 0
+    begun(broker, name + "-restart")
+    with pytest.raises(KafkaException):
+        producer.commit_transaction(60)
+    # The Java producer follows the level: it adds partitions itself below 2.
+    out = tools.ok("kafka-producer-perf-test", "--topic", target, "--num-records", "50", "--record-size", "10", "--throughput", "-1",
+                   "--transactional-id", name + "-java", "--transaction-duration-ms", "5", "--command-property", f"bootstrap.servers={broker.bootstrap}")
+    assert "50 records sent" in out
+    until("those as well", lambda: len(read(broker, target)) == 112, 20)
+
+    # What no coordinator will ever end is found, and ended by hand.
+    find = lambda: tools.ok("kafka-transactions", *at, "find-hanging", "--broker-id", "1", "--max-transaction-timeout", "1")
+    assert source not in find()
+    open_without_a_coordinator(broker, source, 77_000)
+    commits(begun(broker, name + "-behind"), source, [b"behind"])
+    assert len(read(broker, source)) == 60
+    [found] = [line.split() for line in find().splitlines() if line.startswith(source)]
+    assert found[1:3] == ["0", "77000"], found
+    tools.ok("kafka-transactions", *at, "abort", "--topic", source, "--partition", "0", "--start-offset", found[5])
+    until("what is behind it is read", lambda: read(broker, source)[60:] == [b"behind"], 20)
+    assert source not in find()
+
+    # And back: what was written at this level is read at the newest.
+    tools.ok("kafka-features", *at, "upgrade", "--feature", "transaction.version=2")
+    commits(begun(broker, name + "-fill"), source, [b"at level 2"])
+    until("it is read", lambda: read(broker, source)[61:] == [b"at level 2"], 20)
 
 
 def test_a_broker_that_dies_in_a_transaction_goes_on_with_it(new_broker, name):

@@ -23,7 +23,7 @@ import org.apache.kafka.streams.state.BuiltInDslStoreSuppliers;
  *
  *   --bootstrap HOST:PORT,...  --application-id NAME  --state-dir DIR
  *   --topology wordcount       words of --input, counted: each word's counts go to --output, one record for each change
- *   --topology join            --input LEFT,RIGHT: records of both that have the same key, as "left/right"
+ *   --topology join            --input LEFT,RIGHT: records of both that have the same key and about the same time, as "left/right"
  *   --guarantee at_least_once | exactly_once_v2
  *   --group-protocol classic | streams
  *   --standby N  --threads N  --set KEY=VALUE (as often as needed)
@@ -35,8 +35,10 @@ import org.apache.kafka.streams.state.BuiltInDslStoreSuppliers;
 public final class StreamsApp {
     private static final Duration CLOSE = Duration.ofSeconds(30);
     private static final int COMMIT_MS = 100;
+    /** Of their timestamps. Short, for a store in memory looks at every timestamp of it. */
+    private static final Duration WINDOW = Duration.ofSeconds(1);
     /** Longer than any test runs: which pairs join must not depend on when a record came. */
-    private static final Duration WINDOW = Duration.ofHours(1);
+    private static final Duration GRACE = Duration.ofHours(1);
 
     public static void main(String[] args) throws Exception {
         Map<String, String> options = new HashMap<>();
@@ -109,7 +111,7 @@ public final class StreamsApp {
                 break;
             case "join":
                 KStream<String, String> right = builder.stream(inputs[1], Consumed.with(Serdes.String(), Serdes.String()));
-                input.join(right, (l, r) -> l + "/" + r, JoinWindows.ofTimeDifferenceAndGrace(WINDOW, WINDOW),
+                input.join(right, (l, r) -> l + "/" + r, JoinWindows.ofTimeDifferenceAndGrace(WINDOW, GRACE),
                         StreamJoined.with(Serdes.String(), Serdes.String(), Serdes.String()).withName("both").withStoreName("both"))
                     .to(output, Produced.with(Serdes.String(), Serdes.String()));
                 break;

@@ -7,6 +7,8 @@ import threading
 from collections import namedtuple
 
 from . import places
+from .broker import kafka_command
+from .process import DIES_WITH_US
 
 MAINS = {
     "kafka-topics": "org.apache.kafka.tools.TopicCommand",
@@ -29,6 +31,9 @@ MAINS = {
     "kafka-share-groups": "org.apache.kafka.tools.consumer.group.ShareGroupCommand",
     "kafka-console-share-consumer": "org.apache.kafka.tools.consumer.ConsoleShareConsumer",
     "kafka-leader-election": "org.apache.kafka.tools.LeaderElectionCommand",
+    "kafka-streams-application-reset": "org.apache.kafka.tools.StreamsResetter",
+    "kafka-verifiable-producer": "org.apache.kafka.tools.VerifiableProducer",
+    "kafka-verifiable-consumer": "org.apache.kafka.tools.VerifiableConsumer",
     "kafka-reassign-partitions": "org.apache.kafka.tools.reassign.ReassignPartitionsCommand",
 }
 
@@ -69,6 +74,13 @@ class Tools:
         done = self.run(tool, *args, **more)
         assert done.code == 0, f"{tool} {' '.join(map(str, args))} ended with {done.code}:\n{done.out}\n{done.err}"
         return done.out
+
+    def alone(self, tool, *args, seconds=60):
+        """Runs a tool that ends what it has begun in a hook of its JVM, and so needs one of its own. -> its standard output"""
+        command = [*DIES_WITH_US, *kafka_command("-Xmx256M", MAINS.get(tool, tool), *map(str, args))]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=seconds)
+        assert done.returncode == 0, f"{tool} {' '.join(map(str, args))} ended in {done.returncode}:\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+        return done.stdout
 
     def close(self):
         if self.process and self.process.poll() is None:

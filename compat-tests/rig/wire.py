@@ -52,9 +52,10 @@ def values_batch(values, **more):
     return batch(b"".join(record(n, v) for n, v in enumerate(values)), len(values), **more)
 
 
-def produce(correlation, topic, batch_bytes, partition=0, acks=-1, timeout_ms=30000):
+def produce(correlation, topic, batch_bytes, partition=0, acks=-1, timeout_ms=30000, transactional_id=None):
     """Produce v3."""
-    return (header(PRODUCE, 3, correlation) + struct.pack(">hhii", -1, acks, timeout_ms, 1) + string(topic)
+    transactional = struct.pack(">h", -1) if transactional_id is None else string(transactional_id)
+    return (header(PRODUCE, 3, correlation) + transactional + struct.pack(">hii", acks, timeout_ms, 1) + string(topic)
             + struct.pack(">iii", 1, partition, len(batch_bytes)) + batch_bytes)
 
 
