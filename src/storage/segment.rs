@@ -111,6 +111,9 @@ pub(super) struct Segment {
     file: Option<Arc<dyn File>>,
     indexes: Option<Box<Indexes>>,
     aborted: Option<Vec<AbortedTxn>>,
+    /// Where the first transaction began that was aborted in it, kept when the list of them is not: `Offset::MAX` if there
+    /// is none, `None` while that is not known.
+    first_aborted: Option<Offset>,
     /// True if entries of `aborted` found no room on the disk.
     aborted_unwritten: bool,
     /// True while the index of aborted transactions may not be durable.
@@ -126,6 +129,11 @@ struct Indexes {
     /// Largest timestamp so far; (-1, base) if there is none.
     max: TimestampOffset,
     bytes_since_entry: u32,
+}
+
+/// The smallest offset at which one of the transactions began; `Offset::MAX` if there are none.
+fn first_of(all: &[AbortedTxn]) -> Offset {
+    all.iter().map(|txn| txn.first_offset).min().unwrap_or(Offset::MAX)
 }
 
 impl Segment {
@@ -155,6 +163,7 @@ impl Segment {
                 bytes_since_entry: 0,
             })),
             aborted: Some(Vec::new()),
+            first_aborted: None,
             aborted_unwritten: false,
             aborted_unsynced: false,
             max: None,
@@ -182,6 +191,7 @@ impl Segment {
             file: None,
             indexes: None,
             aborted: None,
+            first_aborted: None,
             aborted_unwritten: false,
             aborted_unsynced: false,
             max: None,
@@ -199,8 +209,19 @@ impl Segment {
         self.file.is_some()
     }
 
+    /// True once [`Segment::first_aborted`] can say.
+    pub(super) fn knows_aborted(&self) -> bool {
+        self.aborted.is_some() || self.first_aborted.is_some()
+    }
+
+    /// Where the first transaction began whose abort is in the segment; `None` if there is none, as far as is known.
+    pub(super) fn first_aborted(&self) -> Option<Offset> {
+        self.aborted.as_deref().map(first_of).or(self.first_aborted).filter(|&first| first < Offset::MAX)
+    }
+
     /// Closes the files of a closed segment; they are opened again when they are needed.
     pub(super) fn drop_handles(&mut self) {
+        self.first_aborted = self.aborted.as_deref().map(first_of).or(self.first_aborted);
         self.file = None;
         self.max = self.indexes.take().map(|indexes| indexes.max).or(self.max);
         self.aborted = None;
@@ -350,7 +371,7 @@ impl Segment {
             self.aborted_unsynced = true;
         }
         self.write_aborted(files, &all)?;
-        self.aborted = Some(all);
+        (self.aborted, self.first_aborted) = (Some(all), None);
         self.aborted_unwritten = false;
         Ok(())
     }

@@ -162,7 +162,23 @@ impl Log {
 
     fn find_aborted(&mut self, from: Offset, upto: Offset) -> Result<Vec<AbortedTxn>, StorageError> {
         let mut found = Vec::new();
-        for i in self.segments.floor(from)..self.segments.len() {
+        let last = self.segments.len().saturating_sub(1);
+        let first = self.segments.floor(from);
+        if first < last && self.segments.wants_aborted_in(first) {
+            for i in first + 1..last {
+                if self.segments.get(i).is_some_and(|segment| !segment.knows_aborted()) {
+                    self.load_aborted(i)?;
+                }
+            }
+            self.segments.note_aborted_in(first);
+        }
+        let mut next = Some(first);
+        while let Some(i) = next {
+            // Of those between, none reaches back so far. The last one is still written to.
+            next = match self.segments.next_aborted_in(i, upto) {
+                None if i < last => Some(last),
+                closed => closed,
+            };
             self.load_aborted(i)?;
             let Some(segment) = self.segments.get(i) else { break };
             let aborted = segment.aborted();

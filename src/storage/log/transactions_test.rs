@@ -277,3 +277,44 @@ fn the_last_stable_offset_does_not_lie_before_the_log() {
     assert_eq!(log.last_stable_offset(5).unwrap(), 4, "records of an open transaction were deleted");
     assert!(log.has_ongoing_txn(7, 0).unwrap(), "it is open all the same");
 }
+
+#[test]
+fn of_closed_segments_only_those_with_transactions_that_reach_back_are_looked_into() {
+    let disk = SimDisk::new();
+    let (_manager, mut log) = log_on(&disk, small());
+    let (mut aborted, mut began) = (Vec::new(), 0);
+    for txn in 0..400 {
+        if txn % 40 == 0 {
+            began = log.log_end_offset();
+            let mut builder = BatchBuilder::new(0).producer(7, 0, txn / 40).transactional();
+            builder.append(NOW, None, Some(b"v"));
+            append(&mut log, &builder.finish()).unwrap();
+        }
+        append(&mut log, &batch(2, NOW)).unwrap();
+        if txn % 40 == 20 {
+            let marker = EndTxnMarker { commit: false, coordinator_epoch: 1 };
+            let ended = log.append_marker((7, 0), marker, 0, 3, NOW).unwrap();
+            aborted.push((began, ended.first_offset));
+        }
+    }
+    let end = log.log_end_offset();
+    let segments = log.segment_count().unwrap();
+    assert!(segments > 15, "{segments}");
+    let expected = |from: Offset, upto: Offset| -> Vec<Offset> {
+        aborted.iter().filter(|&&(first, last)| last >= from && first < upto).map(|&(_, last)| last).collect()
+    };
+    let mut ask = |from: Offset, upto: Offset| -> Vec<Offset> {
+        let found = log.aborted_transactions(from, upto).unwrap();
+        found.into_iter().filter(|txn| txn.first_offset < upto).map(|txn| txn.last_offset).collect()
+    };
+    for from in (0..end).rev().step_by(7) {
+        for upto in [from + 1, from + 30, from + 200, end] {
+            assert_eq!(ask(from, upto), expected(from, upto), "{from}..{upto}");
+        }
+    }
+    // The same again reads nothing: it is known where there is nothing to find.
+    ask(0, 1);
+    let calls = disk.calls();
+    assert_eq!(ask(1, 2), expected(1, 2));
+    assert_eq!(disk.calls(), calls);
+}
