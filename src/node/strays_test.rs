@@ -9,9 +9,10 @@ use crate::sim::disk::SimDisk;
 use crate::storage::checkpoint::{PARTITION_METADATA, partition_metadata_content};
 use crate::types::TopicId;
 
-fn make_log(disk: &SimDisk, path: &Path, id: Option<u128>) {
+fn make_log(disk: &SimDisk, path: &Path, id: Option<u128>, records: &[u8]) {
     disk.create_dir_all(path).expect("a directory");
-    disk.open(&path.join("00000000000000000000.log"), OpenMode::Create).expect("a segment");
+    let file = disk.open(&path.join("00000000000000000000.log"), OpenMode::Create).expect("a segment");
+    file.write_at(0, &[std::io::IoSlice::new(records)]).expect("written");
     if let Some(id) = id {
         let file = disk.open(&path.join(PARTITION_METADATA), OpenMode::Create).expect("a file");
         let content = partition_metadata_content(TopicId(Uuid::from_u128(id)));
@@ -27,21 +28,27 @@ fn logs_that_the_metadata_does_not_know_are_set_aside_at_the_start() {
         machine.stop().await.expect("it stops");
         let disk = machine.disk.clone();
         // Of a topic that was deleted, of a partition that `t` does not have, and without any id.
-        make_log(&disk, &dir.join("gone-0"), Some(5));
-        make_log(&disk, &dir.join("t-1"), Some(6));
-        make_log(&disk, &dir.join("nobody-0"), None);
-        make_log(&disk, &dir.join("t-0"), None);
+        make_log(&disk, &dir.join("gone-0"), Some(5), b"");
+        make_log(&disk, &dir.join("t-1"), Some(6), b"");
+        make_log(&disk, &dir.join("nobody-0"), None, b"records");
+        // Of a topic that is there, but who knows whether of this one.
+        make_log(&disk, &dir.join("t-0"), None, b"records");
+        // Nothing was ever in it.
+        make_log(&disk, &dir.join("unmade-0"), None, b"");
         disk.settle();
 
         machine.start().await.expect("it starts again");
         let names = disk.list(&dir).expect("the log directory").into_iter().filter(|entry| entry.is_dir);
         let names: Vec<String> = names.map(|entry| entry.name).collect();
-        for stray in ["gone-0", "t-1", "nobody-0"] {
+        for stray in ["gone-0", "t-1", "nobody-0", "t-0"] {
             let renamed = |name: &&String| name.starts_with(&format!("{stray}.")) && name.ends_with("-stray");
             assert_eq!(names.iter().filter(renamed).count(), 1, "{stray} in {names:?}");
             assert!(!names.iter().any(|name| name == stray), "{stray} in {names:?}");
         }
-        assert!(names.iter().any(|name| name == "t-0"), "the topic's own log stays: {names:?}");
+        assert!(
+            !names.iter().any(|name| name == "unmade-0" || name.ends_with("unmade-0-stray")),
+            "{names:?}"
+        );
         let replicas = &machine.node().expect("the node runs").broker.replicas;
         assert!(replicas.partition("t", 0).is_ok());
     });

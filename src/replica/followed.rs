@@ -73,7 +73,8 @@ impl Partition {
             return Err(self.failed(&mut state, &fault));
         }
         let view = view(&mut state).map_err(|fault| self.failed(&mut state, &fault))?;
-        let sync = self.settings.load().durability == Durability::Fsync && state.is_dirty();
+        let is_fsync = self.settings.load().durability == Durability::Fsync;
+        let sync = (is_fsync || state.log().is_new()) && state.is_dirty();
         self.unlock(state, sync);
         Ok(view)
     }

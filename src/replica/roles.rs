@@ -92,7 +92,7 @@ impl ReplicaManager {
         let name = TopicPartition::new(Arc::clone(&topic.name), index);
         let open = || self.logs.log(&name, topic.id, Arc::clone(&settings.log), None);
         let opened = open().or_else(|fault| match fault {
-            // A topic of the same name was deleted while this broker was away.
+            // A topic of the same name was deleted while this broker was away, or the log has lost its topic's id.
             StorageError::TopicId { .. } => {
                 self.logs.set_aside(&name, self.rng.lock().uuid())?;
                 open()
@@ -119,11 +119,9 @@ impl ReplicaManager {
     /// an image that is as new as the broker's registration: no topic that had logs here before is missing from it.
     pub fn set_strays_aside(&self, image: &MetadataImage) {
         let is_here = |name: &TopicPartition, id: Option<TopicId>| {
-            let topic = match id {
-                Some(id) => image.topics().get_by_id(id).filter(|topic| topic.name == name.topic),
-                // Nothing was ever promised of a log whose topic id is not durable; the topic may have it.
-                None => image.topics().get(&name.topic),
-            };
+            // Without an id it is nobody's, whatever its name.
+            let topic = id.and_then(|id| image.topics().get_by_id(id));
+            let topic = topic.filter(|topic| topic.name == name.topic);
             topic.and_then(|topic| topic.partition(name.partition)).is_some_and(|p| p.is_on(self.node_id))
         };
         let count = self.logs.set_strays_aside(is_here, || self.rng.lock().uuid());

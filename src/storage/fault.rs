@@ -34,12 +34,12 @@ pub enum StorageError {
         /// What is wrong there.
         why: String,
     },
-    /// The directory belongs to another topic of the same name.
+    /// The directory belongs to another topic of the same name, or to nobody knows which.
     #[error("{path} belongs to topic id {found}, not {expected}")]
     TopicId {
         /// The partition's directory.
         path: PathBuf,
-        /// The id in its `partition.metadata`.
+        /// The id in its `partition.metadata`; nil if it has none.
         found: crate::types::TopicId,
         /// The id that was asked for.
         expected: crate::types::TopicId,

@@ -11,6 +11,9 @@
 //!   a log on its way to this directory; listed, not opened. `….<uuid>-stray`: set aside, because no topic has it
 //!   any more ([`Manager::set_strays_aside`]); left alone until the operator removes it. `__cluster_metadata-0` is not
 //!   the manager's. Anything else is left alone with a warning.
+//! * A log belongs to the topic whose id is in its `partition.metadata`, and to no other of that name. The id is durable before
+//!   any record is acknowledged, so a log without one has lost it, or has nothing that anybody was promised: it is nobody's
+//!   and is set aside, or removed if it holds no record.
 //! * A directory that fails is offline with all logs in it until the node starts again; the others go on.
 //! * The mark of an orderly stop is taken away, durably, before anything else is done.
 
@@ -278,14 +281,16 @@ impl Manager {
                 let id_in = |path: &Path| checkpoint::read_partition_metadata(&**dir.disk(), path);
                 let other_path = other.dir.path().join(name);
                 match (id_in(&path)?, id_in(&other_path)?) {
-                    (Some(id), Some(other_id)) if id != other_id => {
+                    (Some(id), Some(other_id)) if id == other_id => {
+                        let why = format!("{tp} is in {} too", other.dir.path().display());
+                        return Err(StorageError::Corrupt { path, position: 0, why });
+                    }
+                    // One without an id is of no topic.
+                    (id, other_id) => {
+                        let (id, other_id) = (id.unwrap_or(TopicId::NIL), other_id.unwrap_or(TopicId::NIL));
                         let (here, there) = (path.display(), other_path.display());
                         tracing::warn!("{here} and {there} are of topics of one name, {id} and {other_id}");
                         state.namesakes.push((tp, id, entry));
-                    }
-                    _ => {
-                        let why = format!("{tp} is in {} too", other.dir.path().display());
-                        return Err(StorageError::Corrupt { path, position: 0, why });
                     }
                 }
             }
@@ -376,8 +381,8 @@ impl Manager {
         }
     }
 
-    /// Has the system write out in the background what the last run left in its memory. Each log is synced when it has been
-    /// read; reading takes the processor and that takes the disk, and neither should wait for the other log by log.
+    /// Has the system write out in the background what the last run left in its memory. Each log is synced soon after
+    /// it was opened; reading takes the processor and that takes the disk, and neither should wait for the other log by log.
     fn begin_writing_out(&self, tasks: &Tasks, dir: &Arc<LogDir>) {
         let (dir, blocking) = (dir.clone(), tasks.clone());
         tasks.spawn("log-write-out", async move {
@@ -406,6 +411,11 @@ impl Manager {
 
     fn recover_one(&self, tp: &TopicPartition, config: Arc<LogConfig>) {
         let Some(entry) = self.state.lock().found.get(tp).cloned() else { return };
+        let path = entry.dir.path().join(tp.to_string());
+        if let Ok(None) = checkpoint::read_partition_metadata(&**entry.dir.disk(), &path) {
+            // Nobody will have it. What is in it stays as it is.
+            return;
+        }
         let opened = open_log(tp, &entry, TopicId::NIL, config);
         self.state.lock().recovered.insert(tp.clone(), opened);
     }
@@ -414,7 +424,7 @@ impl Manager {
     /// the fewest logs (or in `preferred`). A log that must be recovered first and was not is recovered here,
     /// which blocks.
     ///
-    /// [`StorageError::TopicId`] says that the directory belongs to another topic of that name;
+    /// [`StorageError::TopicId`] says that the directory belongs to another topic of that name, or that its topic id is lost;
     /// [`Manager::set_aside`] makes room.
     pub fn log(
         &self,
@@ -433,7 +443,8 @@ impl Manager {
         }
         let path = entry.dir.path().join(tp.to_string());
         let on_disk = entry.dir.watch(checkpoint::read_partition_metadata(&**entry.dir.disk(), &path))?;
-        if let Some(found) = on_disk.filter(|&found| found != topic_id) {
+        let found = on_disk.unwrap_or(TopicId::NIL);
+        if found != topic_id {
             if self.take_namesake(tp, found, topic_id) {
                 return self.log(tp, topic_id, config, preferred);
             }
@@ -445,7 +456,7 @@ impl Manager {
             None => open_log(tp, &entry, topic_id, config.clone())?,
         };
         log.set_config(config);
-        log.set_topic_id(topic_id, on_disk.is_none())?;
+        log.set_topic_id(topic_id);
         self.state.lock().found.remove(tp);
         Ok(log)
     }
@@ -507,10 +518,18 @@ impl Manager {
     }
 
     /// Gives the directory of a log that nobody has asked for a name with `-stray`: its topic is gone, or
-    /// another topic has its name. Its bytes stay for the operator. Blocks.
+    /// another topic has its name. Its bytes stay for the operator. One that has neither a topic id nor a record was being
+    /// made when the power went, and is removed. Blocks.
     pub fn set_aside(&self, tp: &TopicPartition, unique: Uuid) -> Result<(), StorageError> {
         match self.rename_to_stray(tp, unique)? {
-            Some((dir, _)) => sync_names(&dir),
+            Some((dir, to)) => {
+                let (from, to) = (dir.path().join(tp.to_string()), to.display());
+                tracing::warn!(
+                    "log in {} is of another topic, or of none, and renamed to {to}",
+                    from.display()
+                );
+                sync_names(&dir)
+            }
             None => Ok(()),
         }
     }
@@ -552,7 +571,7 @@ impl Manager {
         }
         let namesakes = std::mem::take(&mut self.state.lock().namesakes);
         for (tp, id, entry) in namesakes {
-            if entry.dir.is_failed() || wanted(&tp, Some(id)) {
+            if entry.dir.is_failed() || wanted(&tp, (id != TopicId::NIL).then_some(id)) {
                 self.state.lock().namesakes.push((tp, id, entry));
                 continue;
             }
@@ -712,11 +731,31 @@ fn open_log(
     Ok(log)
 }
 
-/// Gives the directory of a log that nobody uses a name with `-stray`.
+/// Gives the directory of a log that nobody uses a name with `-stray`, or has it removed if nothing was ever in it.
 fn take_name(entry: &Entry, tp: &TopicPartition, unique: Uuid) -> Result<PathBuf, StorageError> {
-    entry.dir.unregister(tp);
-    entry.dir.discount_log();
-    rename_dir(&entry.dir, tp, unique, "stray")
+    let dir = &entry.dir;
+    let is_unmade = dir.watch(is_unmade(&**dir.disk(), &dir.path().join(tp.to_string())))?;
+    dir.unregister(tp);
+    dir.discount_log();
+    let path = rename_dir(dir, tp, unique, if is_unmade { "delete" } else { "stray" })?;
+    if is_unmade {
+        dir.doom(Ms::MIN, path.clone());
+    }
+    Ok(path)
+}
+
+/// True if the directory of a log has neither a topic id nor a record.
+fn is_unmade(disk: &dyn Disk, path: &Path) -> Result<bool, StorageError> {
+    if checkpoint::read_partition_metadata(disk, path)?.is_some() {
+        return Ok(false);
+    }
+    for entry in disk.list(path).at(path)? {
+        let file = path.join(&entry.name);
+        if recovery::is_of_records(&entry.name) && disk.metadata(&file).at(&file)?.len > 0 {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 fn rename_dir(

@@ -24,6 +24,10 @@
 //! also in the last segment that lies below the recovery point whole. Of that one the end is looked at, from the last
 //! entry of its index on.
 //!
+//! What recovery finds above the recovery point may be in the system's memory only. The log is used all the same and counts as
+//! durable up to the recovery point until it is synced, as if the process had gone on; only where something was cut off it is
+//! synced first, so that nothing comes back behind what is appended next.
+//!
 //! Below the recovery point nothing may be missing: a log that ends before it is corrupt, not short. The
 //! recovery point on disk lags behind the last sync by a second; damage that looks like lost sectors in between cannot be
 //! told from a lost write. A mark that is durable with each sync would cost a sync of its own, and one that rides on the
@@ -81,7 +85,7 @@ pub(super) fn load(log: &mut Log, clean: bool) -> Result<(), StorageError> {
     let first_base = segments.first().map(|s| s.base);
     log.start = log.start.max(first_base.unwrap_or(0));
     let had_epochs = log.epochs.latest().is_some();
-    let mut recovered_from = Offset::MAX;
+    let mut walked = Walked { from: Offset::MAX, is_shorter: false };
     if clean {
         let files = files!(log);
         log.end = match segments.last_mut() {
@@ -90,7 +94,7 @@ pub(super) fn load(log: &mut Log, clean: bool) -> Result<(), StorageError> {
         };
         log.segments = Segments::from_ordered(segments);
     } else {
-        recovered_from = recover_segments(log, segments, recovery_point)?;
+        walked = recover_segments(log, segments, recovery_point)?;
     }
     if log.end < recovery_point {
         return Err(StorageError::Corrupt {
@@ -109,12 +113,12 @@ pub(super) fn load(log: &mut Log, clean: bool) -> Result<(), StorageError> {
     log.epochs_dirty |= log.epochs.truncate_from_start(log.start);
     log.synced = if clean { log.end } else { log.synced.min(log.end) };
     log.loaded = true;
-    replay_producers(log, recovered_from)?;
+    replay_producers(log, walked.from)?;
     if !clean {
         log.end = log.end.max(log.start);
         // What was found above the recovery point counts as durable only when it is; also what the next start will go by
         // once the recovery point has passed it, or the segments before it are removed.
-        for segment in log.segments.iter_mut().filter(|s| s.base >= recovered_from) {
+        for segment in log.segments.iter_mut().filter(|s| s.base >= walked.from) {
             segment.unsynced = true;
             log.also_sync.extend(segment.index_files());
         }
@@ -123,7 +127,11 @@ pub(super) fn load(log: &mut Log, clean: bool) -> Result<(), StorageError> {
             log.also_sync.push(files.open(at, SNAPSHOT, OpenMode::Write)?);
         }
         log.distrust_names()?;
-        log.sync_now()?;
+        // Whoever cuts something off must see to it that it does not come back behind what is appended next. Where nothing was
+        // cut the log is as it was before the kill, and is synced like one that is written to, while it is in use.
+        if walked.is_shorter {
+            log.sync_now()?;
+        }
     }
     Ok(())
 }
@@ -174,6 +182,12 @@ fn scan(log: &mut Log) -> Result<Vec<Segment>, StorageError> {
     }
     segments.sort_by_key(|s| s.base);
     Ok(segments)
+}
+
+/// True if a file of this name in a log's directory may hold records.
+pub(super) fn is_of_records(name: &str) -> bool {
+    let name = [SWAP, CLEANED, DELETED].iter().find_map(|suffix| name.strip_suffix(suffix)).unwrap_or(name);
+    matches!(parse(name), Some((_, LOG)))
 }
 
 /// Base offset of the first segment in the directory.
@@ -291,12 +305,20 @@ fn rebuild_epochs(log: &mut Log) -> Result<(), StorageError> {
     Ok(())
 }
 
-/// Walks what may not be durable, cuts a torn tail. Gives back the base of the first segment that was walked.
+/// What recovery has done to a log's segments.
+struct Walked {
+    /// Base of the first segment that was walked; `Offset::MAX` if none was.
+    from: Offset,
+    /// True if records, or what looks like some, were cut off or removed.
+    is_shorter: bool,
+}
+
+/// Walks what may not be durable, cuts a torn tail.
 fn recover_segments(
     log: &mut Log,
     segments: Vec<Segment>,
     recovery_point: Offset,
-) -> Result<Offset, StorageError> {
+) -> Result<Walked, StorageError> {
     let known = log.dir.marks(&log.tp).is_some_and(|marks| marks.recovery_point > 0);
     let first_base = segments.first().map_or(log.start, |s| s.base);
     // A log whose first segment is above all that was ever durable has lost those before it.
@@ -307,14 +329,16 @@ fn recover_segments(
     let of_use = |s: &Segment| s.size > 0 || s.base == first_base || Some(s.base) == last_base;
     let (of_use, mut gone): (Vec<Segment>, Vec<Segment>) = segments.into_iter().partition(of_use);
     let mut rest = VecDeque::from(of_use);
-    let (mut recovered_from, mut walked) = (Offset::MAX, None);
+    let (mut recovered_from, mut walked, mut is_shorter) = (Offset::MAX, None, false);
     while let Some(mut segment) = rest.pop_front() {
         if let Some(next) = rest.front().filter(|next| next.base <= recovery_point) {
             let (next_base, next_is_empty) = (next.base, next.size == 0);
             // Below the log start offset nothing is read any more.
             let is_last_closed =
                 next_base > log.start && rest.get(1).is_none_or(|next| next.base > recovery_point);
+            let found = segment.size;
             let goes_on = is_last_closed && cut_behind_end(log, &mut segment, next_base, next_is_empty)?;
+            is_shorter |= segment.size < found;
             if !goes_on {
                 end = next_base;
                 kept.push(segment);
@@ -337,7 +361,9 @@ fn recover_segments(
             gone.extend(rest);
             break;
         }
+        let found = segment.size;
         let outcome = recover_segment(log, &mut segment, recovery_point, &mut rest)?;
+        is_shorter |= segment.size < found;
         end = outcome.end;
         // Of a segment that was being removed and that a power loss brought back, nothing is read. The producers' snapshot
         // behind it knows more than it does: of those in segments that did not come back, too.
@@ -355,6 +381,7 @@ fn recover_segments(
     if let Some(last) = kept.last().filter(|last| walked == Some(last.base)) {
         recovered_from = recovered_from.min(last.base);
     }
+    is_shorter |= !gone.is_empty() || end < log.start;
     log.end = end.max(log.start);
     log.segments = Segments::from_ordered(kept);
     let disk = log.dir.disk().clone();
@@ -368,7 +395,7 @@ fn recover_segments(
             }
         }
     }
-    Ok(recovered_from)
+    Ok(Walked { from: recovered_from, is_shorter })
 }
 
 /// Cuts off what lies in a closed segment behind `end`, where the next segment begins; see the module. All below `end` was

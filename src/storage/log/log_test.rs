@@ -37,7 +37,15 @@ fn manager_on(disk: &SimDisk) -> Manager {
 fn log_on(disk: &SimDisk, config: Arc<LogConfig>) -> (Manager, Log) {
     let manager = manager(disk);
     manager.recover_here(|_| config.clone());
-    let log = manager.log(&tp(), TopicId(uuid::Uuid::from_u128(9)), config, None).unwrap();
+    let open = || manager.log(&tp(), TopicId(uuid::Uuid::from_u128(9)), config.clone(), None);
+    let log = match open() {
+        // Nothing of it was durable when the power went.
+        Err(StorageError::TopicId { found: TopicId::NIL, .. }) => {
+            manager.set_aside(&tp(), uuid::Uuid::from_u128(1)).unwrap();
+            open().unwrap()
+        }
+        other => other.unwrap(),
+    };
     (manager, log)
 }
 
@@ -585,6 +593,44 @@ fn what_was_synced_a_second_ago_is_not_cut_though_it_looks_like_an_unwritten_sec
 }
 
 #[test]
+fn what_a_kill_leaves_is_used_at_once_and_synced_like_what_is_written() {
+    let disk = SimDisk::new();
+    let (manager, mut log) = log_on(&disk, small());
+    fill(&mut log, 3);
+    log.sync_now().unwrap();
+    let durable = log.log_end_offset();
+    manager.tick(NOW + 1000);
+    fill(&mut log, 3);
+    let end = log.log_end_offset();
+    drop((manager, log));
+    disk.kill();
+    let (manager, mut log) = log_on(&disk, small());
+    assert_eq!((log.synced_end_offset(), log.log_end_offset()), (durable, end));
+    assert!(!log.is_new(), "its topic id was durable with the first records");
+    assert_eq!(manager.tick(NOW + 2000).sync, [tp()], "the next look at it has it synced");
+    log.sync_now().unwrap();
+    assert_eq!(log.synced_end_offset(), end);
+    assert!(log.sync_job().is_none());
+    drop((manager, log));
+    disk.crash(&mut Rng::new(1));
+    assert_eq!(log_on(&disk, small()).1.log_end_offset(), end);
+}
+
+#[test]
+fn what_recovery_has_cut_off_is_gone_for_good_before_the_log_is_used() {
+    let disk = SimDisk::new();
+    let (manager, mut log) = log_on(&disk, small());
+    fill(&mut log, 3);
+    let (end, size) = (log.log_end_offset(), log.size().unwrap());
+    drop((manager, log));
+    let file = disk.open(Path::new("/data/t-0/00000000000000000000.log"), OpenMode::Write).unwrap();
+    file.write_at(size, &[IoSlice::new(b"half a batch")]).unwrap();
+    disk.kill();
+    let (_manager, log) = log_on(&disk, small());
+    assert_eq!((log.synced_end_offset(), log.log_end_offset()), (end, end));
+}
+
+#[test]
 fn a_roll_that_fails_leaves_no_segment_in_the_way() {
     for call in 0..12 {
         let disk = SimDisk::new();
@@ -705,8 +751,10 @@ fn a_snapshot_that_only_a_killed_process_wrote_is_synced_before_it_is_all_there_
         disk.kill();
         let (manager, mut log) = log_on(&disk, small());
         remove_below(&manager, &mut log, 2);
-        assert_eq!(log.segment_count().unwrap(), 1);
+        assert_eq!(log.segment_count().unwrap(), 2, "what stays is not durable yet");
         log.sync_now().unwrap();
+        log.reap(NOW).unwrap();
+        assert_eq!(log.segment_count().unwrap(), 1);
         drop((manager, log));
         disk.crash(&mut Rng::new(seed));
         let (_manager, mut log) = log_on(&disk, small());

@@ -43,16 +43,14 @@ pub use read::ReadOutcome;
 pub use sync::{SyncDone, SyncJob};
 
 use super::LogConfig;
-use super::checkpoint::{PARTITION_METADATA, partition_metadata_content};
 use super::dir::LogDir;
-use super::fault::{At, StorageError};
+use super::fault::StorageError;
 use super::leader_epochs::LeaderEpochs;
 use super::producer_state::ProducerState;
 use super::recovery;
 use super::segment::BatchAt;
 use super::segments::Segments;
 use crate::env::File;
-use crate::env::disk::replace_file;
 use crate::types::{Ms, Offset, TopicId, TopicPartition};
 
 /// Leader epochs in a partition's directory.
@@ -73,6 +71,8 @@ pub struct Log {
     in_flight: bool,
     pub(super) dir_dirty: bool,
     parent_dirty: bool,
+    /// See [`Log::is_new`].
+    is_new: bool,
     pub(super) epochs_dirty: bool,
     /// Whether records came or went since the log was opened.
     changed: bool,
@@ -134,6 +134,7 @@ impl Log {
             in_flight: false,
             dir_dirty: false,
             parent_dirty: false,
+            is_new: false,
             epochs_dirty: false,
             changed: false,
             unsynced_noted: false,
@@ -173,16 +174,15 @@ impl Log {
         &self.config
     }
 
-    /// Says whose log it is, and writes that down if the directory does not know yet.
-    pub(super) fn set_topic_id(&mut self, topic_id: TopicId, write: bool) -> Result<(), StorageError> {
+    /// Says whose log it is, as its directory says too.
+    pub(super) fn set_topic_id(&mut self, topic_id: TopicId) {
         self.topic_id = topic_id;
-        if write && self.has_dir {
-            let path = self.path.join(PARTITION_METADATA);
-            let written =
-                replace_file(&**self.dir.disk(), &path, &partition_metadata_content(topic_id)).at(&path);
-            self.after(written)?;
-        }
-        Ok(())
+    }
+
+    /// True from the first write on until it is durable which topic the log belongs to: until then a power loss takes all of
+    /// it, so that nothing in it may be acknowledged before.
+    pub fn is_new(&self) -> bool {
+        self.is_new
     }
 
     /// Takes new settings into use, from the next append on.
@@ -244,7 +244,12 @@ impl Log {
         }
         self.unsynced_from = self.synced;
         self.dir.note_start(&self.tp, self.registration, self.start);
-        self.dir.note_synced(&self.tp, self.registration, self.synced, self.synced == self.end);
+        let is_clean = self.synced == self.end && !self.is_unsynced();
+        self.dir.note_synced(&self.tp, self.registration, self.synced, is_clean);
+        if !is_clean {
+            // For longer than anybody knows.
+            self.note_unsynced(Ms::MIN);
+        }
         Ok(())
     }
 

@@ -68,7 +68,7 @@ impl Log {
         file.set_len(0).at(&path)?;
         file.write_at(0, &[IoSlice::new(&partition_metadata_content(self.topic_id))]).at(&path)?;
         self.also_sync.push(file);
-        self.has_dir = true;
+        (self.has_dir, self.is_new) = (true, true);
         self.epochs_dirty = true;
         Ok(())
     }
@@ -76,6 +76,8 @@ impl Log {
     /// After a kill, names and the topic id may be there without being durable.
     pub(in crate::storage) fn distrust_names(&mut self) -> Result<(), StorageError> {
         (self.parent_dirty, self.dir_dirty) = (true, true);
+        // A sync that has ended well was of the topic id, too.
+        self.is_new = self.synced == 0;
         let path = self.path.join(PARTITION_METADATA);
         match self.dir.disk().open(&path, OpenMode::Write) {
             Ok(file) => self.also_sync.push(file),

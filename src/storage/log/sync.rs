@@ -93,10 +93,7 @@ impl Log {
         if self.in_flight || self.is_offline() || !self.loaded {
             return None;
         }
-        let dirty_segments = self.segments.iter().any(|s| s.is_dirty());
-        let dirty = dirty_segments || self.dir_dirty || self.parent_dirty || !self.also_sync.is_empty();
-        let epochs_dirty = self.epochs_dirty && self.has_dir;
-        if !(dirty || epochs_dirty) {
+        if !self.is_unsynced() {
             return None;
         }
         let mut files = std::mem::take(&mut self.also_sync);
@@ -137,6 +134,12 @@ impl Log {
         })
     }
 
+    /// True if a [`SyncJob`] would have something to do.
+    pub(super) fn is_unsynced(&self) -> bool {
+        let names_dirty = self.dir_dirty || self.parent_dirty || (self.epochs_dirty && self.has_dir);
+        names_dirty || !self.also_sync.is_empty() || self.segments.iter().any(|s| s.is_dirty())
+    }
+
     /// Takes the outcome of a [`SyncJob`]. An error means that the log is out of use from now on.
     pub fn synced(&mut self, done: SyncDone) -> Result<(), StorageError> {
         self.in_flight = false;
@@ -147,6 +150,7 @@ impl Log {
         if self.is_offline() {
             return Err(StorageError::Offline { path: self.path.to_path_buf() });
         }
+        self.is_new = false;
         // A truncation since then has synced for itself, and what came after it was not covered.
         if done.generation == self.generation {
             self.synced = self.synced.max(done.upto);

@@ -104,7 +104,7 @@ impl Log {
         }
         self.dir.disk().sync_dir(&self.path).at(&self.path)?;
         self.dir.disk().sync_dir(self.dir.path()).at(self.dir.path())?;
-        (self.dir_dirty, self.parent_dirty) = (false, false);
+        (self.dir_dirty, self.parent_dirty, self.is_new) = (false, false, false);
         self.epochs.clear();
         self.epochs_dirty = true;
         self.producers.reset(offset);
