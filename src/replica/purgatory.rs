@@ -177,10 +177,20 @@ impl ProduceWait {
         failures
     }
 
+    /// Ends one wait for a partition. It may be waited for twice, for its replicas and for its own disk, and is done when both
+    /// are; one failure is enough for it.
     fn end(&self, index: usize, error: Option<ErrorCode>) {
         let mut parts = self.parts.lock();
-        parts.open.retain(|&open| open != index);
-        parts.failed.extend(error.map(|error| (index, error)));
+        let Some(at) = parts.open.iter().position(|&open| open == index) else { return };
+        match error {
+            None => {
+                parts.open.swap_remove(at);
+            }
+            Some(error) => {
+                parts.open.retain(|&open| open != index);
+                parts.failed.push((index, error));
+            }
+        }
         if parts.open.is_empty() {
             self.notify.notify_waiters();
         }
@@ -279,6 +289,27 @@ mod tests {
             waiter.retire();
         }
         assert!(fetches.len() <= 8, "{} are kept", fetches.len());
+    }
+
+    #[tokio::test]
+    async fn a_partition_that_waits_for_its_replicas_and_its_disk_waits_for_both() {
+        let (mut replicas, mut disk) = (WaitingProduces::default(), WaitingProduces::default());
+        for error in [None, Some(ErrorCode::NotEnoughReplicasAfterAppend)] {
+            let wait = ProduceWait::new();
+            replicas.add(5, 0, &wait);
+            disk.add(5, 0, &wait);
+            disk.passed(5, None);
+            assert_eq!(wait.unfinished(ErrorCode::RequestTimedOut), [(0, ErrorCode::RequestTimedOut)]);
+            replicas.passed(5, error);
+            tokio::time::timeout(Duration::from_secs(5), wait.done()).await.expect("both have passed");
+            assert_eq!(wait.failures(), error.map(|error| (0, error)).into_iter().collect::<Vec<_>>());
+        }
+        let wait = ProduceWait::new();
+        replicas.add(5, 0, &wait);
+        disk.add(5, 0, &wait);
+        replicas.fail(ErrorCode::NotLeaderOrFollower);
+        disk.fail(ErrorCode::NotLeaderOrFollower);
+        assert_eq!(wait.failures(), [(0, ErrorCode::NotLeaderOrFollower)], "told once");
     }
 
     #[tokio::test]
