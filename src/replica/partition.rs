@@ -402,13 +402,13 @@ impl Partition {
         if acks == Acks::All && state.high_watermark < end {
             state.produces.add(end, index, wait.get());
         }
-        // Also the first append: a log whose topic id is not durable is set aside after a power loss, with all that is in it.
-        let flush_is_due =
-            state.log().is_new() || (settings.log.flush_messages < i64::MAX && state.log().sync_due(now));
+        let flush_is_due = settings.log.flush_messages < i64::MAX && state.log().sync_due(now);
         if flush_is_due && acks != Acks::None && state.log().synced_end_offset() < end {
             state.flushes.add(end, index, wait.get());
         }
-        let sync = (flush_is_due || settings.durability == Durability::Fsync) && state.is_dirty();
+        // A log whose topic id is not durable is set aside after a power loss, with all that is in it: that is not to last.
+        let sync = flush_is_due || settings.durability == Durability::Fsync || state.log().is_new();
+        let sync = sync && state.is_dirty();
         self.unlock(state, sync);
         Appended {
             first_offset: info.first_offset,

@@ -12,8 +12,8 @@
 //!   any more ([`Manager::set_strays_aside`]); left alone until the operator removes it. `__cluster_metadata-0` is not
 //!   the manager's. Anything else is left alone with a warning.
 //! * A log belongs to the topic whose id is in its `partition.metadata`, and to no other of that name. The id is durable before
-//!   any record is acknowledged, so a log without one has lost it, or has nothing that anybody was promised: it is nobody's
-//!   and is set aside, or removed if it holds no record.
+//!   any record in it counts as durable, so a log without one has lost it, or has nothing that anybody was promised to keep: it
+//!   is nobody's and is set aside, or removed if it holds no record.
 //! * A directory that fails is offline with all logs in it until the node starts again; the others go on.
 //! * The mark of an orderly stop is taken away, durably, before anything else is done.
 

@@ -180,7 +180,7 @@ impl Log {
     }
 
     /// True from the first write on until it is durable which topic the log belongs to: until then a power loss takes all of
-    /// it, so that nothing in it may be acknowledged before.
+    /// it, so that it should be synced at once, whatever its settings.
     pub fn is_new(&self) -> bool {
         self.is_new
     }
