@@ -10,6 +10,7 @@ mod fuzz;
 mod install;
 mod process;
 mod regen;
+#[cfg(feature = "sim")]
 mod sim;
 mod soak;
 mod test;
@@ -37,6 +38,7 @@ enum Command {
     Regen(regen::Args),
     /// Installs real clients, builds the release binary, runs every test there is
     Test(test::Args),
+    #[cfg(feature = "sim")]
     /// A real node on simulated clock, disk and network: power loss, kills, full disks, from one seed
     Sim(sim::Args),
     /// Mixed clients while the broker is killed and restarted; a checker looks for what was lost or doubled
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
         Command::Fix(args) => fix::run(&args),
         Command::Regen(args) => regen::run(&args),
         Command::Test(args) => test::run(&args),
+        #[cfg(feature = "sim")]
         Command::Sim(args) => sim::run(&args),
         Command::Soak(args) => soak::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),

@@ -65,6 +65,12 @@ pub(crate) fn passes_reading(mut command: Command, mut read: impl FnMut(&str)) -
     child.wait().is_ok_and(|status| status.success())
 }
 
+/// Builds the broker and these commands for release, at once: they share the library, whose build takes longest.
+/// -> whether it ended well
+pub(crate) fn build_release() -> bool {
+    passes(cargo(&["build", "--release", "--features", "dev", "--bins"]))
+}
+
 /// Runs quietly; what it said comes back when it fails.
 pub(crate) fn quietly(mut command: Command) -> Result<String, String> {
     let what = shown(&command);

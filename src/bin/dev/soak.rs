@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::install;
-use crate::process::{cargo, passes, target};
+use crate::process::{build_release, passes, target};
 
 /// Options of `cargo dev soak`.
 #[derive(clap::Args)]
@@ -32,7 +32,7 @@ pub(crate) struct Args {
 /// -> whether nothing was lost, doubled or out of order
 pub(crate) fn run(args: &Args) -> bool {
     install::all();
-    if args.against == "ottla" && !passes(cargo(&["build", "--release", "--bin", "ottla"])) {
+    if args.against == "ottla" && !build_release() {
         return false;
     }
     let mut soak = Command::new(install::python());

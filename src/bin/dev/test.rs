@@ -9,7 +9,7 @@ use std::time::Instant;
 use crate::bench;
 use crate::fuzz;
 use crate::install::{self, Missing};
-use crate::process::{cargo, passes, passes_reading, target};
+use crate::process::{build_release, cargo, passes_reading, target};
 
 /// Options of `cargo dev test`.
 #[derive(clap::Args)]
@@ -77,7 +77,7 @@ pub(crate) fn run(args: &Args) -> bool {
     if !args.rust_only {
         println!("--- installing what real clients need, under {}", install::compat().display());
         missing = install::all();
-        if args.against == "ottla" && !passes(cargo(&["build", "--release", "--bin", "ottla"])) {
+        if args.against == "ottla" && !build_release() {
             compat.failed += 1;
             good = false;
         }

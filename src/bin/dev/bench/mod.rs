@@ -22,7 +22,7 @@ use rustix::fs::{FlockOperation, flock};
 use serde_json::{Map, Value, json};
 
 use crate::install;
-use crate::process::{cargo, passes, quietly, target};
+use crate::process::{build_release, passes, quietly, target};
 use broker::{Kind, Site};
 use report::Runs;
 use scenario::{ALL, Cx, Metrics, Scenario};
@@ -112,7 +112,7 @@ pub(crate) fn check_parts() -> Option<bool> {
     }
     let mut check = Command::new(target().join("release/dev"));
     check.args(["bench", "parts", "--check"]);
-    Some(passes(cargo(&["build", "--release", "--features", "dev", "--bin", "dev"])) && passes(check))
+    Some(build_release() && passes(check))
 }
 
 fn list() {
@@ -126,13 +126,9 @@ fn list() {
 /// A load generator must not be the bottleneck: builds this program and the broker for release, and hands
 /// over to it.
 fn again_for_release() -> bool {
-    let mut build = vec!["build", "--release", "--features", "dev", "--bin", "dev"];
-    if std::env::var_os("OTTLA_BIN").is_none() {
-        build.extend(["--bin", "ottla"]);
-    }
     let mut again = Command::new(target().join("release/dev"));
     again.args(std::env::args_os().skip(1));
-    passes(cargo(&build)) && passes(again)
+    build_release() && passes(again)
 }
 
 fn chosen(names: &[String]) -> io::Result<Vec<&'static Scenario>> {
