@@ -1,6 +1,7 @@
 //! All partitions of this broker, by topic.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
 use imbl::Vector;
@@ -32,6 +33,8 @@ pub struct ReplicaManager {
     pub(super) settings_of: SettingsOf,
     pub(super) rng: Mutex<Rng>,
     pub(super) topics: RwLock<Topics>,
+    /// All that was decided before this broker registered has been applied: partitions that come now are new here.
+    pub(super) has_caught_up: AtomicBool,
 }
 
 /// Topics by name and by id.
@@ -104,6 +107,7 @@ impl ReplicaManager {
             settings_of,
             rng: Mutex::new(env.seeds.rng()),
             topics: RwLock::default(),
+            has_caught_up: AtomicBool::new(false),
         })
     }
 

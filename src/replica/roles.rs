@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::manager::{ReplicaManager, Slot, TopicReplicas};
 use super::partition::Partition;
@@ -90,6 +91,13 @@ impl ReplicaManager {
         settings: &PartitionSettings,
     ) -> Slot {
         let name = TopicPartition::new(Arc::clone(&topic.name), index);
+        // Were it made anew, the others would take it for what they all have lost. Kafka's brokers refuse it as well.
+        if !self.has_caught_up.load(Ordering::Acquire)
+            && let Some(fault) = self.logs.may_be_out_of_reach(&name)
+        {
+            tracing::error!("{name} is offline: a log directory that may have it cannot be used: {fault}");
+            return Slot::Offline;
+        }
         let open = || self.logs.log(&name, topic.id, Arc::clone(&settings.log), None);
         let opened = open().or_else(|fault| match fault {
             // A topic of the same name was deleted while this broker was away, or the log has lost its topic's id.
@@ -114,10 +122,13 @@ impl ReplicaManager {
         }
     }
 
+    /// Everything that was here before has been applied: what comes from now on is new here.
+    ///
     /// Sets logs aside that `image` gives to no partition of this broker, as Kafka's brokers do at the start: the topic was
     /// deleted, or moved away, while this broker could not take part. To be called once, after [`ReplicaManager::apply`] of
     /// an image that is as new as the broker's registration: no topic that had logs here before is missing from it.
     pub fn set_strays_aside(&self, image: &MetadataImage) {
+        self.has_caught_up.store(true, Ordering::Release);
         let is_here = |name: &TopicPartition, id: Option<TopicId>| {
             // Without an id it is nobody's, whatever its name.
             let topic = id.and_then(|id| image.topics().get_by_id(id));
@@ -204,3 +215,7 @@ impl ReplicaManager {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "roles_test.rs"]
+mod tests;

@@ -317,6 +317,12 @@ impl Manager {
         &self.unusable
     }
 
+    /// Why the log of `tp` may be where nothing can be read, if no directory in use was found to have it.
+    pub fn may_be_out_of_reach(&self, tp: &TopicPartition) -> Option<&StorageError> {
+        let (_, fault) = self.unusable.first()?;
+        (!self.state.lock().found.contains_key(tp)).then_some(fault)
+    }
+
     /// Logs that are on disk and that nobody has asked for.
     pub fn found(&self) -> Vec<Found> {
         let state = self.state.lock();
