@@ -185,7 +185,7 @@ class Work:
         return lines
 
     def read_again(self):
-        """Who comes later reads the same, in an isolation of either kind what is committed."""
+        """Who comes later reads the same."""
         self.watcher.stop()
         later = Watcher(self.broker)
         until("it is read again", lambda: later.seen() == self.watcher.seen() or later.wrong, 60)

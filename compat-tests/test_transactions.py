@@ -50,6 +50,13 @@ def read(broker, topic, isolation="read_committed", seconds=30):
     return values
 
 
+def opens(producer, topic, value):
+    """Begins a transaction; the broker has its first record."""
+    producer.begin_transaction()
+    producer.produce(topic, value, partition=0)
+    assert producer.flush(30) == 0
+
+
 def commits(producer, topic, values, partition=0):
     producer.begin_transaction()
     for value in values:
@@ -80,9 +87,7 @@ def test_what_is_open_is_not_read(broker, topic, name):
     t = topic()
     producer = begun(broker, name)
     commits(producer, t, [b"first"])
-    producer.begin_transaction()
-    producer.produce(t, b"open", partition=0)
-    assert producer.flush(30) == 0
+    opens(producer, t, b"open")
     other = Producer({"bootstrap.servers": broker.bootstrap})
     other.produce(t, b"behind", partition=0)
     assert other.flush(30) == 0
@@ -103,9 +108,7 @@ def test_a_second_producer_fences_the_first(broker, topic, name):
     t = topic()
     first = begun(broker, name)
     commits(first, t, [b"kept"])
-    first.begin_transaction()
-    first.produce(t, b"lost", partition=0)
-    assert first.flush(30) == 0
+    opens(first, t, b"lost")
     second = begun(broker, name)
     with pytest.raises(KafkaException) as refused:
         first.produce(t, b"zombie", partition=0)
@@ -120,9 +123,7 @@ def test_a_transaction_that_takes_too_long_is_aborted(new_broker, name):
     broker = new_broker("txn-timeout", {"transaction.abort.timed.out.transaction.cleanup.interval.ms": 200})
     create_topics(broker, name)
     producer = begun(broker, name, transaction_timeout_ms=1000)
-    producer.begin_transaction()
-    producer.produce(name, b"too late", partition=0)
-    assert producer.flush(30) == 0
+    opens(producer, name, b"too late")
     other = Producer({"bootstrap.servers": broker.bootstrap})
     other.produce(name, b"behind", partition=0)
     other.flush(30)
@@ -224,9 +225,7 @@ def test_java_producers_and_tools(broker, topic, tools, name):
     assert len(out.split()) == 200
 
     producer = begun(broker, name)
-    producer.begin_transaction()
-    producer.produce(t, b"open", partition=0)
-    assert producer.flush(30) == 0
+    opens(producer, t, b"open")
     listed = tools.ok("kafka-transactions", *at, "list")
     state = {line.split()[0]: line.split()[-1] for line in listed.splitlines()[1:] if line.strip()}
     assert state[name] == "Ongoing" and state[name + "-java"] in ("CompleteCommit", "PrepareCommit")
@@ -271,17 +270,13 @@ def test_older_versions_of_transactions(new_broker, tools, name, level):
     # A transaction that is open when the broker dies goes on, from what this level has written down of it.
     producer = begun(broker, name + "-restart")
     commits(producer, target, [b"before"])
-    producer.begin_transaction()
-    producer.produce(target, b"during", partition=0)
-    assert producer.flush(30) == 0
+    opens(producer, target, b"during")
     broker.kill()
     broker.start()
     producer.commit_transaction(60)
     until("both are read", lambda: read(broker, target) == wanted + [b"before", b"during"], 20)
     # A second one with its name fences it.
-    producer.begin_transaction()
-    producer.produce(target, b"of a zombie", partition=0)
-    assert producer.flush(30) == 0
+    opens(producer, target, b"of a zombie")
     begun(broker, name + "-restart")
     with pytest.raises(KafkaException):
         producer.commit_transaction(60)
@@ -314,9 +309,7 @@ def test_a_broker_that_dies_in_a_transaction_goes_on_with_it(new_broker, name):
     create_topics(broker, name)
     producer = begun(broker, name)
     commits(producer, name, [b"before"])
-    producer.begin_transaction()
-    producer.produce(name, b"during", partition=0)
-    assert producer.flush(30) == 0
+    opens(producer, name, b"during")
     broker.kill()
     broker.start()
     assert b"during" not in read(broker, name)

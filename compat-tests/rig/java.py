@@ -1,6 +1,5 @@
 """Kafka's command-line tools without a JVM start each: one JVM runs their `main` methods one after another."""
 import base64
-import os
 import queue
 import subprocess
 import threading
@@ -45,9 +44,7 @@ class Tools:
         self.process = None
 
     def _start(self):
-        command = [places.java(), "-Xmx512M", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto",
-                   "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
-                   "-cp", f"{places.JAVA_CLASSES}{os.pathsep}{places.java_classpath()}", "Tools"]
+        command = places.java_program("Tools", "-Xmx512M")
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         self.answers = queue.Queue(maxsize=16)
         process, answers = self.process, self.answers

@@ -20,6 +20,12 @@ def java():
     return f"{home}/bin/java" if home and os.access(f"{home}/bin/java", os.X_OK) else shutil.which("java")
 
 
+def java_program(main, heap, *options):
+    """The words that start a program of ours, java/`main`.java, with Kafka's classes."""
+    return [java(), heap, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", *options,
+            "-cp", f"{JAVA_CLASSES}{os.pathsep}{java_classpath()}", main]
+
+
 def java_classpath():
     return JAVA_CLASSPATH.read_text().strip() if JAVA_CLASSPATH.exists() else None
 

@@ -1,5 +1,4 @@
 """Members of share groups in one JVM (java/ShareClient.java)."""
-import os
 import queue
 import subprocess
 import threading
@@ -13,9 +12,7 @@ Taken = namedtuple("Taken", "topic partition offset deliveries value")
 class ShareClients:
     def __init__(self, broker):
         self.broker = broker
-        command = [places.java(), "-Xmx256M", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto",
-                   "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
-                   "-cp", f"{places.JAVA_CLASSES}{os.pathsep}{places.java_classpath()}", "ShareClient"]
+        command = places.java_program("ShareClient", "-Xmx256M")
         self.errors = open(broker.dir / "share-clients.log", "ab")
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, text=True)
         self.answers = queue.Queue(maxsize=16)

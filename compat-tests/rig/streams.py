@@ -1,5 +1,4 @@
 """Instances of a Kafka Streams application (java/StreamsApp.java), each a JVM of its own that can be killed."""
-import os
 import subprocess
 
 from . import places
@@ -17,9 +16,7 @@ class StreamsApp:
         self.out = broker.dir / f"{self.name}.streams.log"
         options = {"application-id": application, "bootstrap": broker.bootstrap, "input": ",".join(inputs), "output": output, "topology": topology,
                    "guarantee": guarantee, "group-protocol": protocol, "standby": standby, "state-dir": broker.dir / f"{self.name}.state"}
-        self.command = [*DIES_WITH_US, places.java(), "-Xmx256M", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto",
-                        "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dorg.slf4j.simpleLogger.showDateTime=true",
-                        "-cp", f"{places.JAVA_CLASSES}{os.pathsep}{places.java_classpath()}", "StreamsApp"]
+        self.command = [*DIES_WITH_US, *places.java_program("StreamsApp", "-Xmx256M", "-Dorg.slf4j.simpleLogger.showDateTime=true")]
         for key, value in options.items():
             self.command += [f"--{key}", str(value)]
         for key, value in (settings or {}).items():
