@@ -360,14 +360,11 @@ fn come_to_life(publisher: &Publisher, broker: &Arc<Broker>, epoch: BrokerEpoch,
     replicas.start_fetching(endpoints, FetcherSettings::from(&**config));
     replicas.start_altering(Arc::new(IsrChanges::new(config.node_id, epoch, broker.controller.clone())));
     publisher.subscribe(Box::new({
-        let (replicas, mut strays_are_known) = (Arc::clone(replicas), false);
+        let replicas = Arc::clone(replicas);
         move |delta, image| {
             replicas.apply(image, delta);
-            // The image has all that was decided before this broker registered.
-            if !strays_are_known {
-                strays_are_known = true;
-                replicas.set_strays_aside(image);
-            }
+            // The first image has all that was decided before this broker registered.
+            replicas.caught_up(image);
         }
     }));
     coordinators::subscribe(publisher, broker, rng);

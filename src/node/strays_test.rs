@@ -1,24 +1,11 @@
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use uuid::Uuid;
 
 use super::test_node::on_a_node;
 use crate::env::Disk as _;
-use crate::env::disk::OpenMode;
-use crate::sim::disk::SimDisk;
-use crate::storage::checkpoint::{PARTITION_METADATA, partition_metadata_content};
+use crate::storage::test_log::make_log;
 use crate::types::TopicId;
-
-fn make_log(disk: &SimDisk, path: &Path, id: Option<u128>, records: &[u8]) {
-    disk.create_dir_all(path).expect("a directory");
-    let file = disk.open(&path.join("00000000000000000000.log"), OpenMode::Create).expect("a segment");
-    file.write_at(0, &[std::io::IoSlice::new(records)]).expect("written");
-    if let Some(id) = id {
-        let file = disk.open(&path.join(PARTITION_METADATA), OpenMode::Create).expect("a file");
-        let content = partition_metadata_content(TopicId(Uuid::from_u128(id)));
-        file.write_at(0, &[std::io::IoSlice::new(&content)]).expect("written");
-    }
-}
 
 #[test]
 fn logs_that_the_metadata_does_not_know_are_set_aside_at_the_start() {
@@ -28,8 +15,8 @@ fn logs_that_the_metadata_does_not_know_are_set_aside_at_the_start() {
         machine.stop().await.expect("it stops");
         let disk = machine.disk.clone();
         // Of a topic that was deleted, of a partition that `t` does not have, and without any id.
-        make_log(&disk, &dir.join("gone-0"), Some(5), b"");
-        make_log(&disk, &dir.join("t-1"), Some(6), b"");
+        make_log(&disk, &dir.join("gone-0"), Some(TopicId(Uuid::from_u128(5))), b"");
+        make_log(&disk, &dir.join("t-1"), Some(TopicId(Uuid::from_u128(6))), b"");
         make_log(&disk, &dir.join("nobody-0"), None, b"records");
         // Of a topic that is there, but who knows whether of this one.
         make_log(&disk, &dir.join("t-0"), None, b"records");

@@ -73,8 +73,7 @@ impl Partition {
             return Err(self.failed(&mut state, &fault));
         }
         let view = view(&mut state).map_err(|fault| self.failed(&mut state, &fault))?;
-        let is_fsync = self.settings.load().durability == Durability::Fsync;
-        let sync = (is_fsync || state.log().is_new()) && state.is_dirty();
+        let sync = state.is_to_be_synced(self.settings.load().durability);
         self.unlock(state, sync);
         Ok(view)
     }

@@ -34,7 +34,7 @@ pub struct ReplicaManager {
     pub(super) rng: Mutex<Rng>,
     pub(super) topics: RwLock<Topics>,
     /// All that was decided before this broker registered has been applied: partitions that come now are new here.
-    pub(super) has_caught_up: AtomicBool,
+    pub(super) is_caught_up: AtomicBool,
 }
 
 /// Topics by name and by id.
@@ -107,7 +107,7 @@ impl ReplicaManager {
             settings_of,
             rng: Mutex::new(env.seeds.rng()),
             topics: RwLock::default(),
-            has_caught_up: AtomicBool::new(false),
+            is_caught_up: AtomicBool::new(false),
         })
     }
 

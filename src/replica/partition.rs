@@ -406,9 +406,7 @@ impl Partition {
         if flush_is_due && acks != Acks::None && state.log().synced_end_offset() < end {
             state.flushes.add(end, index, wait.get());
         }
-        // A log whose topic id is not durable is set aside after a power loss, with all that is in it: that is not to last.
-        let sync = flush_is_due || settings.durability == Durability::Fsync || state.log().is_new();
-        let sync = sync && state.is_dirty();
+        let sync = state.is_to_be_synced(settings.durability) || (flush_is_due && state.is_dirty());
         self.unlock(state, sync);
         Appended {
             first_offset: info.first_offset,
@@ -901,6 +899,12 @@ impl State {
     /// True if records are appended that are not synced yet.
     pub(super) fn is_dirty(&self) -> bool {
         self.log.as_ref().is_some_and(|log| log.synced_end_offset() < log.log_end_offset())
+    }
+
+    /// True if what was just appended has to be synced, of itself: where only what is durable counts, and where the log's topic id
+    /// is not durable. Such a log is set aside after a power loss, with all that is in it: that is not to last.
+    pub(super) fn is_to_be_synced(&mut self, durability: Durability) -> bool {
+        (durability == Durability::Fsync || self.log().is_new()) && self.is_dirty()
     }
 
     /// True if a sync has to be asked for: none is queued, and none runs that could ask by itself.

@@ -92,7 +92,7 @@ impl ReplicaManager {
     ) -> Slot {
         let name = TopicPartition::new(Arc::clone(&topic.name), index);
         // Were it made anew, the others would take it for what they all have lost. Kafka's brokers refuse it as well.
-        if !self.has_caught_up.load(Ordering::Acquire)
+        if !self.is_caught_up.load(Ordering::Acquire)
             && let Some(fault) = self.logs.may_be_out_of_reach(&name)
         {
             tracing::error!("{name} is offline: a log directory that may have it cannot be used: {fault}");
@@ -122,13 +122,15 @@ impl ReplicaManager {
         }
     }
 
-    /// Everything that was here before has been applied: what comes from now on is new here.
+    /// Everything that was here before has been applied: what comes from now on is new here. Only the first call does anything.
     ///
     /// Sets logs aside that `image` gives to no partition of this broker, as Kafka's brokers do at the start: the topic was
-    /// deleted, or moved away, while this broker could not take part. To be called once, after [`ReplicaManager::apply`] of
+    /// deleted, or moved away, while this broker could not take part. To be called after [`ReplicaManager::apply`] of
     /// an image that is as new as the broker's registration: no topic that had logs here before is missing from it.
-    pub fn set_strays_aside(&self, image: &MetadataImage) {
-        self.has_caught_up.store(true, Ordering::Release);
+    pub fn caught_up(&self, image: &MetadataImage) {
+        if self.is_caught_up.swap(true, Ordering::AcqRel) {
+            return;
+        }
         let is_here = |name: &TopicPartition, id: Option<TopicId>| {
             // Without an id it is nobody's, whatever its name.
             let topic = id.and_then(|id| image.topics().get_by_id(id));

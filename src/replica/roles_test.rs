@@ -11,7 +11,7 @@ use crate::env::{Disk as _, Env, Seeds, Tasks};
 use crate::schema::metadata::{MetadataRecord, PartitionRecord, TopicRecord};
 use crate::sim::clock::SimClock;
 use crate::sim::disk::SimDisk;
-use crate::storage::checkpoint::{PARTITION_METADATA, partition_metadata_content};
+use crate::storage::test_log::make_log;
 use crate::storage::{Manager, ManagerConfig};
 use crate::types::Rng;
 
@@ -60,27 +60,18 @@ fn make_topics(replicas: &ReplicaManager, image: &mut MetadataImage, names: &[&s
     replicas.apply(image, &delta);
 }
 
-/// A log without records of the topic, in the directory `dir`.
-fn make_log(disk: &SimDisk, dir: &str, topic: &str) {
-    let path = Path::new(dir).join(format!("{topic}-0"));
-    disk.create_dir_all(&path).unwrap();
-    let file = disk.open(&path.join(PARTITION_METADATA), OpenMode::Create).unwrap();
-    let content = partition_metadata_content(id_of(topic));
-    file.write_at(0, &[std::io::IoSlice::new(&content)]).unwrap();
-}
-
 #[test]
 fn what_may_be_in_a_directory_out_of_use_is_not_made_anew() {
     let disk = SimDisk::new();
-    make_log(&disk, "/d0", "a");
-    make_log(&disk, "/d1", "b");
+    make_log(&disk, Path::new("/d0/a-0"), Some(id_of("a")), b"");
+    make_log(&disk, Path::new("/d1/b-0"), Some(id_of("b")), b"");
     disk.rename(Path::new("/d1"), Path::new("/elsewhere")).unwrap();
     disk.open(Path::new("/d1"), OpenMode::Create).unwrap();
     disk.settle();
 
     let (replicas, mut image) = (start(&disk), MetadataImage::empty());
     make_topics(&replicas, &mut image, &["a", "b"]);
-    replicas.set_strays_aside(&image);
+    replicas.caught_up(&image);
     make_topics(&replicas, &mut image, &["c"]);
     let what_is = |replicas: &ReplicaManager, topic| replicas.partition(topic, 0).map(|_| ());
     assert_eq!(what_is(&replicas, "a"), Ok(()));

@@ -51,5 +51,8 @@ pub use slice::FileSlice;
 pub use txn_index::AbortedTxn;
 
 #[cfg(test)]
+pub(crate) mod test_log;
+
+#[cfg(test)]
 #[path = "kafka_test.rs"]
 mod kafka_tests;

@@ -38,8 +38,8 @@ enum Command {
     Regen(regen::Args),
     /// Installs real clients, builds the release binary, runs every test there is
     Test(test::Args),
-    #[cfg(feature = "sim")]
     /// A real node on simulated clock, disk and network: power loss, kills, full disks, from one seed
+    #[cfg(feature = "sim")]
     Sim(sim::Args),
     /// Mixed clients while the broker is killed and restarted; a checker looks for what was lost or doubled
     Soak(soak::Args),

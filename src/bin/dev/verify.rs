@@ -7,7 +7,7 @@ use crate::process::{cargo, passes};
 pub(crate) struct Args {}
 
 /// Every step, until one fails.
-pub(crate) fn run(_args: &Args) -> bool {
+pub(crate) fn run(_: &Args) -> bool {
     let steps: [&[&str]; 4] = [
         &["fmt", "--check"],
         &["test", "--quiet", "--test", "tidy"],
